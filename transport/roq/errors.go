@@ -1,0 +1,32 @@
+package roq
+
+import "fmt"
+
+// ErrorCode is an application error code of RTP over QUIC, used to close
+// connections, reset streams and stop sending
+// (draft-ietf-avtcore-rtp-over-quic-14, section 9).
+type ErrorCode uint64
+
+// The error codes of draft 14.
+const (
+	NoError          ErrorCode = 0x00 // no error: a graceful end
+	GeneralError     ErrorCode = 0x01 // an error that fits no other code
+	InternalError    ErrorCode = 0x02 // an error inside the RoQ implementation
+	PacketError      ErrorCode = 0x03 // a malformed packet, length or flow identifier
+	StreamCreation   ErrorCode = 0x04 // a stream that the protocol does not allow
+	FrameCancelled   ErrorCode = 0x05 // the frame on this stream is no longer wanted or sent
+	UnknownFlowID    ErrorCode = 0x06 // a flow identifier that nobody announced
+	ExpectationUnmet ErrorCode = 0x07 // something promised in signalling was not negotiated
+)
+
+var codeNames = [...]string{
+	"no error", "general error", "internal error", "packet error",
+	"stream creation error", "frame cancelled", "unknown flow", "expectation unmet",
+}
+
+func (c ErrorCode) String() string {
+	if c < ErrorCode(len(codeNames)) {
+		return codeNames[c]
+	}
+	return fmt.Sprintf("error %#x", uint64(c))
+}

@@ -30,3 +30,24 @@ func (c ErrorCode) String() string {
 	}
 	return fmt.Sprintf("error %#x", uint64(c))
 }
+
+// A FormatError says that bytes from a peer are not RTP over QUIC.
+type FormatError struct {
+	// Code is the error code that the draft gives for it.
+	Code ErrorCode
+	// Problem is what is wrong.
+	Problem string
+}
+
+func (e *FormatError) Error() string { return "roq: " + e.Problem }
+
+// The format errors of this package; compare them with errors.Is, or take the
+// code out with errors.As and a *FormatError.
+var (
+	// ErrFlowID: a datagram ends before its flow identifier does.
+	ErrFlowID error = &FormatError{PacketError, "the flow identifier is cut short"}
+	// ErrPacketSize: a length on a stream is zero, or above the receiver's limit.
+	ErrPacketSize error = &FormatError{PacketError, "a packet's length is zero or above the limit"}
+	// ErrNotRTP: a packet is neither RTP nor RTCP.
+	ErrNotRTP error = &FormatError{PacketError, "the packet is neither RTP nor RTCP"}
+)

@@ -1,0 +1,312 @@
+package signal
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/earshotrtc/earshot/hooks"
+)
+
+// Type names a message.
+type Type string
+
+// The messages of a client. SignIn and Resume open a connection, Ack and Ping
+// carry no ID; all others are requests, which a Result answers.
+const (
+	TypeSignIn    Type = "signIn"
+	TypeResume    Type = "resume"
+	TypeAck       Type = "ack"
+	TypePing      Type = "ping"
+	TypeSignOut   Type = "signOut"
+	TypeCall      Type = "call"
+	TypeAccept    Type = "accept"
+	TypeReject    Type = "reject"
+	TypeHangup    Type = "hangup"
+	TypePublish   Type = "publish"
+	TypeUnpublish Type = "unpublish"
+	TypeMute      Type = "mute"
+)
+
+// The messages of a server. Welcome, Goodbye and Pong carry no N; all others
+// are events.
+const (
+	TypeWelcome    Type = "welcome"
+	TypeGoodbye    Type = "goodbye"
+	TypePong       Type = "pong"
+	TypeResult     Type = "result"
+	TypeInvited    Type = "invited"
+	TypeAccepted   Type = "accepted"
+	TypeRejected   Type = "rejected"
+	TypeLineBusy   Type = "lineBusy"
+	TypeNoResponse Type = "noResponse"
+	TypeCancelled  Type = "cancelled"
+	TypeTimedOut   Type = "timedOut"
+	TypeEntered    Type = "entered"
+	TypeUserEnter  Type = "userEnter"
+	TypeUserLeave  Type = "userLeave"
+	TypeCallBegin  Type = "callBegin"
+	TypeCallEnd    Type = "callEnd"
+	TypeTrackAdded Type = "trackAdded"
+	TypeTrackEnded Type = "trackEnded"
+	TypeTrackMuted Type = "trackMuted"
+	TypeKicked     Type = "kicked"
+	TypeSigExpired Type = "userSigExpired"
+)
+
+var bodies = map[Type]func() any{
+	TypeSignIn: mk[SignIn], TypeResume: mk[Resume], TypeAck: mk[Empty], TypePing: mk[Ping],
+	TypeSignOut: mk[Empty], TypeCall: mk[Call], TypeAccept: mk[CallRef], TypeReject: mk[CallRef],
+	TypeHangup: mk[CallRef], TypePublish: mk[Publish], TypeUnpublish: mk[TrackRef], TypeMute: mk[Mute],
+
+	TypeWelcome: mk[Welcome], TypeGoodbye: mk[Goodbye], TypePong: mk[Ping], TypeResult: mk[Result],
+	TypeInvited: mk[Invited], TypeAccepted: mk[CallUser], TypeRejected: mk[CallUser],
+	TypeLineBusy: mk[CallUser], TypeNoResponse: mk[CallUser], TypeCancelled: mk[CallRef],
+	TypeTimedOut: mk[TimedOut], TypeEntered: mk[Entered], TypeUserEnter: mk[CallUser],
+	TypeUserLeave: mk[UserLeave], TypeCallBegin: mk[CallRef], TypeCallEnd: mk[CallEnd],
+	TypeTrackAdded: mk[Track], TypeTrackEnded: mk[TrackRef], TypeTrackMuted: mk[Mute],
+	TypeKicked: mk[Goodbye], TypeSigExpired: mk[Empty],
+}
+
+func mk[T any]() any { return new(T) }
+
+// Empty is the body of messages that need none.
+type Empty struct{}
+
+// SignIn opens a connection.
+type SignIn struct {
+	Version  int    `json:"version"`
+	SDKAppID uint32 `json:"sdkAppID,omitempty"`
+	UserID   string `json:"userID"`
+	UserSig  string `json:"userSig"`
+	Agent    string `json:"agent,omitempty"`
+}
+
+func (b *SignIn) check() error {
+	return errors.Join(CheckUserID(b.UserID), atMost("userSig", b.UserSig, 8<<10), atMost("agent", b.Agent, 128))
+}
+
+// Resume opens a connection that goes on where a lost one ended.
+type Resume struct {
+	Version int    `json:"version"`
+	Token   string `json:"token"`
+	// Last is the N of the last event seen.
+	Last uint64 `json:"last"`
+}
+
+func (b *Resume) check() error { return atMost("token", b.Token, 64) }
+
+// Welcome answers SignIn and Resume.
+type Welcome struct {
+	Version int `json:"version"`
+	// Token resumes this connection once; WindowMS is for how long after the
+	// last packet heard.
+	Token    string `json:"token"`
+	WindowMS int    `json:"windowMS"`
+	// Received is the ID of the last request that was carried out.
+	Received uint64 `json:"received,omitempty"`
+	Resumed  bool   `json:"resumed,omitempty"`
+}
+
+// Goodbye is the last message of a server before it closes the connection.
+type Goodbye struct {
+	Code    hooks.Code `json:"code"`
+	Message string     `json:"message"`
+}
+
+// Ping is echoed as Pong.
+type Ping struct {
+	T float64 `json:"t"`
+}
+
+// Result answers a request.
+type Result struct {
+	// Re is the request's ID.
+	Re uint64 `json:"re"`
+	// Code is 0 for success, else one of the hooks.Code constants; Message
+	// says why in words.
+	Code    hooks.Code `json:"code,omitempty"`
+	Message string     `json:"message,omitempty"`
+	// CallID answers Call; Track answers Publish.
+	CallID string `json:"callID,omitempty"`
+	Track  *Track `json:"track,omitempty"`
+}
+
+// Call starts a call.
+type Call struct {
+	UserIDs []string        `json:"userIDs"`
+	GroupID string          `json:"groupID,omitempty"`
+	Media   hooks.MediaType `json:"media"`
+	// TimeoutMS is how long it rings; 0 is the server's default.
+	TimeoutMS int    `json:"timeoutMS,omitempty"`
+	UserData  string `json:"userData,omitempty"`
+}
+
+func (b *Call) check() error {
+	if len(b.UserIDs) == 0 {
+		return errors.New("userIDs is empty")
+	}
+	if len(b.UserIDs) > 1000 {
+		return errors.New("more than 1000 userIDs")
+	}
+	for _, u := range b.UserIDs {
+		if err := CheckUserID(u); err != nil {
+			return err
+		}
+	}
+	if b.Media != hooks.MediaAudio && b.Media != hooks.MediaVideo {
+		return fmt.Errorf("media %d is neither 1 (audio) nor 2 (video)", b.Media)
+	}
+	if b.TimeoutMS < 0 || b.TimeoutMS > 600_000 {
+		return fmt.Errorf("timeoutMS %d is not within 0 to 600000", b.TimeoutMS)
+	}
+	return errors.Join(atMost("groupID", b.GroupID, 64), atMost("userData", b.UserData, 4<<10))
+}
+
+// CallRef names a call.
+type CallRef struct {
+	CallID string `json:"callID"`
+}
+
+func (b *CallRef) check() error { return checkCallID(b.CallID) }
+
+// CallUser names a call and a user.
+type CallUser struct {
+	CallID string `json:"callID"`
+	UserID string `json:"userID"`
+}
+
+func (b *CallUser) check() error { return errors.Join(checkCallID(b.CallID), CheckUserID(b.UserID)) }
+
+// Invited tells of an invitation.
+type Invited struct {
+	CallID      string          `json:"callID"`
+	Sponsor     string          `json:"sponsor"`
+	UserIDs     []string        `json:"userIDs,omitempty"`
+	IsFromGroup bool            `json:"isFromGroup,omitempty"`
+	GroupID     string          `json:"groupID,omitempty"`
+	Media       hooks.MediaType `json:"media"`
+	TimeoutMS   int             `json:"timeoutMS"`
+	UserData    string          `json:"userData,omitempty"`
+}
+
+func (b *Invited) check() error { return errors.Join(checkCallID(b.CallID), CheckUserID(b.Sponsor)) }
+
+// TimedOut tells whose invitations timed out; the callee's own list is empty.
+type TimedOut struct {
+	CallID  string   `json:"callID"`
+	UserIDs []string `json:"userIDs"`
+}
+
+// Entered tells that the client is in the call's room, or why not.
+type Entered struct {
+	CallID string `json:"callID"`
+	// Inviter and Media describe the call, as they do for OnCallBegin.
+	Inviter string          `json:"inviter"`
+	GroupID string          `json:"groupID,omitempty"`
+	Media   hooks.MediaType `json:"media"`
+	// UserIDs are those in the room already.
+	UserIDs []string   `json:"userIDs,omitempty"`
+	Code    hooks.Code `json:"code,omitempty"`
+}
+
+// UserLeave tells that a user left a call.
+type UserLeave struct {
+	CallID string            `json:"callID"`
+	UserID string            `json:"userID"`
+	Reason hooks.LeaveReason `json:"reason"`
+}
+
+// CallEnd tells that a call is over.
+type CallEnd struct {
+	CallID     string          `json:"callID"`
+	Reason     hooks.EndReason `json:"reason"`
+	DurationMS int64           `json:"durationMS,omitempty"`
+}
+
+// Kind is what a track carries.
+type Kind string
+
+// The kinds of tracks.
+const (
+	KindAudio Kind = "audio"
+	KindVideo Kind = "video"
+)
+
+// Publish asks to send a track into the call's room.
+type Publish struct {
+	CallID string `json:"callID"`
+	Kind   Kind   `json:"kind"`
+	Muted  bool   `json:"muted,omitempty"`
+}
+
+func (b *Publish) check() error {
+	if b.Kind != KindAudio && b.Kind != KindVideo {
+		return fmt.Errorf("kind %.20q is neither audio nor video", b.Kind)
+	}
+	return checkCallID(b.CallID)
+}
+
+// Track describes a track: how its packets look on the wire.
+type Track struct {
+	// TrackID names the track in its call.
+	TrackID uint64 `json:"trackID"`
+	CallID  string `json:"callID"`
+	UserID  string `json:"userID"`
+	Kind    Kind   `json:"kind"`
+	Muted   bool   `json:"muted,omitempty"`
+	// Flow is the RoQ flow identifier, in the direction in which the track's
+	// packets go; SSRC and PayloadType are those of its RTP packets.
+	Flow        uint64 `json:"flow"`
+	SSRC        uint32 `json:"ssrc"`
+	PayloadType uint8  `json:"payloadType"`
+	// LevelExtension is the identifier of the RFC 6464 header extension.
+	LevelExtension uint8 `json:"levelExtension,omitempty"`
+}
+
+func (b *Track) check() error {
+	if b.Flow == 0 || b.Flow >= 1<<62 {
+		return fmt.Errorf("flow %d is out of range", b.Flow)
+	}
+	return errors.Join(checkCallID(b.CallID), CheckUserID(b.UserID))
+}
+
+// TrackRef names a track.
+type TrackRef struct {
+	TrackID uint64 `json:"trackID"`
+}
+
+// Mute mutes or unmutes a track.
+type Mute struct {
+	TrackID uint64 `json:"trackID"`
+	Muted   bool   `json:"muted"`
+}
+
+// CheckUserID says what is wrong with a user ID: it must be 1 to 32 bytes of
+// A-Z a-z 0-9 _ and -.
+func CheckUserID(id string) error {
+	if len(id) == 0 || len(id) > 32 {
+		return fmt.Errorf("user ID %.40q is not 1 to 32 bytes long", id)
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
+		default:
+			return fmt.Errorf("user ID %.40q has a character other than A-Z a-z 0-9 _ -", id)
+		}
+	}
+	return nil
+}
+
+func checkCallID(id string) error {
+	if id == "" {
+		return errors.New("callID is missing")
+	}
+	return atMost("callID", id, 64)
+}
+
+func atMost(name, s string, n int) error {
+	if len(s) > n {
+		return fmt.Errorf("%s is longer than %d bytes", name, n)
+	}
+	return nil
+}

@@ -73,10 +73,6 @@ type EncoderConfig struct {
 	PacketLoss int
 }
 
-// WithDefaults returns c with its zero fields filled in, or an error that
-// wraps ErrConfig and names the field that is out of range.
-func (c EncoderConfig) WithDefaults() (EncoderConfig, error) { return c.withDefaults() }
-
 // FrameSamples is the number of samples per channel in a frame.
 func (c EncoderConfig) FrameSamples() int {
 	return int(int64(c.SampleRate) * int64(c.FrameDuration) / int64(time.Second))
@@ -113,10 +109,6 @@ type DecoderConfig struct {
 	// Default 1.
 	Channels int
 }
-
-// WithDefaults returns c with its zero fields filled in, or an error that
-// wraps ErrConfig and names the field that is out of range.
-func (c DecoderConfig) WithDefaults() (DecoderConfig, error) { return c.withDefaults() }
 
 // A Decoder turns packets into PCM. It keeps state from packet to packet and
 // is for one goroutine at a time. What it is given is hostile: it returns

@@ -5,7 +5,9 @@ import (
 	"time"
 )
 
-func (c EncoderConfig) withDefaults() (EncoderConfig, error) {
+// WithDefaults returns c with its zero fields filled in, or an error that
+// wraps ErrConfig and names the field that is out of range.
+func (c EncoderConfig) WithDefaults() (EncoderConfig, error) {
 	def(&c.SampleRate, SampleRate)
 	def(&c.Channels, 1)
 	def(&c.FrameDuration, 20*time.Millisecond)
@@ -30,7 +32,9 @@ func (c EncoderConfig) withDefaults() (EncoderConfig, error) {
 	return c, nil
 }
 
-func (c DecoderConfig) withDefaults() (DecoderConfig, error) {
+// WithDefaults returns c with its zero fields filled in, or an error that
+// wraps ErrConfig and names the field that is out of range.
+func (c DecoderConfig) WithDefaults() (DecoderConfig, error) {
 	def(&c.SampleRate, SampleRate)
 	def(&c.Channels, 1)
 	switch {

@@ -4,7 +4,7 @@ import "fmt"
 
 // ErrorCode is an application error code of RTP over QUIC, used to close
 // connections, reset streams and stop sending
-// (draft-ietf-avtcore-rtp-over-quic-14, section 9).
+// (draft-ietf-avtcore-rtp-over-quic-14, "Error Handling" and its registry).
 type ErrorCode uint64
 
 // The error codes of draft 14.

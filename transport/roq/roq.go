@@ -27,7 +27,7 @@
 package roq
 
 // The application protocols (TLS ALPN) of RTP over QUIC. A draft must be
-// offered as "roq-" and its number (draft 14, section 3.1); 10 to 14 share one
+// offered as "roq-" and its number (draft 14, "Draft version identification"); 10 to 14 share one
 // wire format and one set of error codes. The bare "roq" belongs to the RFC
 // that does not exist yet.
 const (
@@ -50,7 +50,7 @@ func PlainALPNs() []string { return []string{ALPN14, ALPN13, ALPN12, ALPN11, ALP
 
 // AppendStreamPacket appends one RTP or RTCP packet as it stands on a stream:
 // its length as a QUIC variable-length integer, then its bytes (draft 14,
-// section 5.2). The packet must not be empty: a receiver takes a length of
+// "Stream Encapsulation"). The packet must not be empty: a receiver takes a length of
 // zero for a protocol error.
 func AppendStreamPacket(b, packet []byte) []byte {
 	b = appendVarint(b, uint64(len(packet)))

@@ -85,7 +85,7 @@ func TestAppendFlowIDPanics(t *testing.T) {
 }
 
 // Packets as other implementations put them on the wire, written down from
-// the draft's figures, sections 5.1 and 5.2, and from RFC 3550.
+// the draft's figures of datagrams and streams, and from RFC 3550.
 const (
 	// V=2, PT 111, sequence 4660, timestamp 960, SSRC 0xcafebabe, payload f8fffe.
 	wireRTP = "806f1234000003c0cafebabef8fffe"
@@ -170,7 +170,7 @@ func TestFormatErrorsCarryTheDraftsCode(t *testing.T) {
 }
 
 func TestErrorCodes(t *testing.T) {
-	// Draft 14, section 9, and the registry it asks for.
+	// Draft 14, the registry of error codes.
 	for code, value := range map[ErrorCode]uint64{NoError: 0, GeneralError: 1, InternalError: 2, PacketError: 3,
 		StreamCreation: 4, FrameCancelled: 5, UnknownFlowID: 6, ExpectationUnmet: 7} {
 		if uint64(code) != value {

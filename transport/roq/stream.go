@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A StreamReader reads the packets of one RoQ stream (draft 14, section 5.2).
+// A StreamReader reads the packets of one RoQ stream (draft 14, "Stream Encapsulation").
 // It is for use by one goroutine. Its first error is its last: where the next
 // packet starts is then unknown, so every later call returns it again.
 type StreamReader struct {

@@ -1,0 +1,5 @@
+package simnet_test
+
+import "testing"
+
+func TestExampleOfVirtualTime(t *testing.T) { testPlayerOnATrain(t) }

@@ -16,7 +16,11 @@ import (
 // the reference of RFC 6716.
 func TestSameAsLibopus(t *testing.T) {
 	for _, cfg := range []codec.DecoderConfig{{}, {Channels: 2}, {SampleRate: 24000}, {SampleRate: 16000}, {SampleRate: 12000}, {SampleRate: 8000}} {
-		for _, name := range speech.Voices() {
+		voices := speech.Voices()
+		if cfg != (codec.DecoderConfig{}) {
+			voices = voices[1:2] // the one that is most different
+		}
+		for _, name := range voices {
 			want := decodeAll(t, libopus.Driver{}, cfg, speech.Packets(name))
 			got := decodeAll(t, pionopus.Driver{}, cfg, speech.Packets(name))
 			if got := snr(want, got); got < 45 {

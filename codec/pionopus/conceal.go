@@ -107,39 +107,60 @@ func (c *concealer) start() {
 	}
 
 	// Never louder than the last 20 ms: a period may hold more of the strong
-	// parts than that did.
+	// parts than that did. The start is bound to what was heard, so the gain of
+	// the rest is found by trying.
 	frame := c.rate / 50
-	var heard, made float64
+	var heard float64
 	for _, v := range c.hist[end-frame*ch:] {
 		heard += float64(v) * float64(v)
 	}
-	for i := range frame * ch {
-		v := c.period[i%n]
-		made += float64(v) * float64(v)
-	}
 	c.gain = 1
-	if made > heard {
-		c.gain = float32(math.Sqrt(heard / made))
+	for range 6 {
+		made := c.energy(frame)
+		if made <= heard {
+			break
+		}
+		c.gain *= 0.98 * float32(math.Sqrt(heard/made))
 	}
+}
+
+// energy is that of the first n samples that generate will make.
+func (c *concealer) energy(n int) float64 {
+	ch := c.channels
+	var sum float64
+	for i := range n {
+		g, rest := c.weights(i)
+		for k := range ch {
+			v := float64(g*c.period[i%c.lag*ch+k] + rest*c.jump[k])
+			sum += v * v
+		}
+	}
+	return sum
+}
+
+// weights are those of the period, and of the jump at its start, in the n-th
+// sample made up.
+func (c *concealer) weights(n int) (g, rest float32) {
+	hold, ramp := c.rate/100, c.rate/400
+	g = c.gain
+	if n < ramp {
+		rest = 1 - float32(n+1)/float32(ramp)
+		g += (1 - g) * rest
+	}
+	switch {
+	case n >= c.fade:
+		g = 0
+	case n >= hold:
+		g *= float32(c.fade-n) / float32(c.fade-hold)
+	}
+	return g, rest
 }
 
 // generate goes on with the made-up sound.
 func (c *concealer) generate(pcm []int16) {
 	ch := c.channels
-	hold, ramp := c.rate/100, c.rate/400
 	for i := 0; i < len(pcm); i += ch {
-		g := c.gain
-		var rest float32 // of the jump
-		if c.done < ramp {
-			rest = 1 - float32(c.done+1)/float32(ramp)
-			g += (1 - g) * rest
-		}
-		switch {
-		case c.done >= c.fade:
-			g = 0
-		case c.done >= hold:
-			g *= float32(c.fade-c.done) / float32(c.fade-hold)
-		}
+		g, rest := c.weights(c.done)
 		for k := range ch {
 			pcm[i+k] = round(g*c.period[c.pos*ch+k] + rest*c.jump[k])
 		}

@@ -3,17 +3,21 @@ package pionopus
 import (
 	"fmt"
 
-	"github.com/pion/opus"
-
 	"github.com/earshotrtc/earshot/codec"
 )
 
 // maxPacket is more than 48 frames of 1275 bytes and their lengths.
 const maxPacket = 1 << 16
 
+// library is what is used of *opus.Decoder.
+type library interface {
+	Init(rate, channels int) error
+	DecodeToInt16(packet []byte, pcm []int16) (int, error)
+}
+
 type decoder struct {
 	cfg codec.DecoderConfig
-	dec opus.Decoder
+	dec library
 	plc *concealer
 }
 

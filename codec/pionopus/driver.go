@@ -32,5 +32,5 @@ func (Driver) NewDecoder(cfg codec.DecoderConfig) (codec.Decoder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", codec.ErrConfig, err)
 	}
-	return &decoder{cfg: cfg, dec: dec, plc: newConcealer(cfg.SampleRate, cfg.Channels)}, nil
+	return &decoder{cfg: cfg, dec: &dec, plc: newConcealer(cfg.SampleRate, cfg.Channels)}, nil
 }

@@ -63,6 +63,10 @@ func decoderConfig(t *testing.T, d codec.Driver) {
 // channel count, and is as long as its first bytes say.
 func decoderSpeech(t *testing.T, d codec.Driver) {
 	for _, k := range keptPackets(t) {
+		outputs := outputs
+		if raceEnabled {
+			outputs = outputs[1:2]
+		}
 		for _, cfg := range outputs {
 			dec := newDecoder(t, d, cfg)
 			cfg, _ = cfg.WithDefaults()
@@ -89,7 +93,7 @@ func decoderSpeech(t *testing.T, d codec.Driver) {
 					}
 				}
 				got := channel(all, cfg.Channels, c)
-				if at, like := delay(want, got, expect, cfg.SampleRate/2000); like < 0.85 {
+				if at, like := delay(want, got, expect, cfg.SampleRate/4000); like < 0.85 {
 					t.Errorf("%s %+v: channel %d is like its source by %.3f at a delay of %d samples, want 0.85 at %d",
 						k.name, cfg, c, like, at, expect)
 				}
@@ -206,7 +210,11 @@ func decoderHostile(t *testing.T, d codec.Driver) {
 		}
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
+	rounds, every := 2000, 4
+	if raceEnabled {
+		rounds, every = 200, 40
+	}
+	for range rounds {
 		p := make([]byte, 1+random.IntN(200))
 		for i := range p {
 			p[i] = byte(random.Uint32())
@@ -214,7 +222,7 @@ func decoderHostile(t *testing.T, d codec.Driver) {
 		try("random", p)
 	}
 	for _, k := range keptPackets(t) {
-		for i := 0; i < len(k.packets); i += 4 {
+		for i := 0; i < len(k.packets); i += every {
 			p := slices.Clone(k.packets[i])
 			try("cut", p[:1+random.IntN(len(p))])
 			for range 3 {
@@ -262,8 +270,9 @@ func decoderConceal(t *testing.T, d codec.Driver) {
 		t.Errorf("concealing the first frame: %v, level %.0f, want silence", err, rms(pcm[:960]))
 	}
 	for _, k := range keptPackets(t) {
-		for _, channels := range []int{1, 2} {
-			concealOne(t, d, k, channels)
+		concealOne(t, d, k, 1)
+		if k.header.Channels == 2 || !raceEnabled {
+			concealOne(t, d, k, 2)
 		}
 		dec := newDecoder(t, d, codec.DecoderConfig{})
 		var n int

@@ -21,8 +21,12 @@ func TestSameAsLibopus(t *testing.T) {
 			voices = voices[1:2] // the one that is most different
 		}
 		for _, name := range voices {
-			want := decodeAll(t, libopus.Driver{}, cfg, speech.Packets(name))
-			got := decodeAll(t, pionopus.Driver{}, cfg, speech.Packets(name))
+			packets := speech.Packets(name)
+			if raceEnabled {
+				packets = packets[:50]
+			}
+			want := decodeAll(t, libopus.Driver{}, cfg, packets)
+			got := decodeAll(t, pionopus.Driver{}, cfg, packets)
 			if got := snr(want, got); got < 45 {
 				t.Errorf("%+v %s: SNR %.1f dB, want 45", cfg, name, got)
 			}

@@ -1,0 +1,5 @@
+//go:build race
+
+package pionopus_test
+
+const raceEnabled = true

@@ -1,0 +1,147 @@
+package mixer
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+)
+
+// UserVolume is how loud one user was over an interval.
+type UserVolume struct {
+	UserID string
+	// Volume is 1 to 100, of the interval's loudest frame.
+	Volume int
+	// Voice: a [VoiceDetector] took some of it for speech.
+	Voice bool
+}
+
+// A Meter gathers the levels of users' frames and says, once an interval, how
+// loud each was. The zero value is ready. It may be used from several
+// goroutines at the same time.
+type Meter struct {
+	mu    sync.Mutex
+	users map[string]*metered
+	out   []UserVolume
+}
+
+type metered struct {
+	level float64
+	fresh bool // a frame came in this interval
+	voice bool
+	local bool
+	idle  int // intervals without a frame
+	vad   VoiceDetector
+}
+
+// forgetAfter is how many intervals without a frame a user is remembered for
+// the sake of the voice detector.
+const forgetAfter = 100
+
+// Add tells of one frame of about 20 ms of a remote user, of level dBov. A
+// muted track and one that is only comfort noise tell nothing.
+func (m *Meter) Add(userID string, dBov float64) { m.add(userID, dBov, false) }
+
+// AddLocal is Add for the local user, who does not count in the total.
+func (m *Meter) AddLocal(userID string, dBov float64) { m.add(userID, dBov, true) }
+
+func (m *Meter) add(userID string, dBov float64, local bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := m.users[userID]
+	if u == nil {
+		if m.users == nil {
+			m.users = make(map[string]*metered)
+		}
+		u = new(metered)
+		m.users[userID] = u
+	}
+	voice := u.vad.Frame(dBov)
+	if !u.fresh || dBov > u.level {
+		u.level = dBov
+	}
+	u.voice = u.voice || voice
+	u.fresh, u.local, u.idle = true, local, 0
+}
+
+// Remove forgets a user, as when they leave.
+func (m *Meter) Remove(userID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.users, userID)
+}
+
+// Interval ends the interval. It returns those with a volume above 0, loudest
+// first, ties by user ID, and the total: the volume of the power sum of the
+// remote ones among them. The slice is good until the next call.
+func (m *Meter) Interval() (volumes []UserVolume, total int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var power float64
+	dst := m.out[:0]
+	for id, u := range m.users {
+		if !u.fresh {
+			if u.idle++; u.idle > forgetAfter {
+				delete(m.users, id)
+			}
+			continue
+		}
+		if v := Volume(u.level); v > 0 {
+			dst = append(dst, UserVolume{UserID: id, Volume: v, Voice: u.voice})
+			if !u.local {
+				power += math.Pow(10, u.level/10)
+			}
+		}
+		u.fresh, u.voice = false, false
+	}
+	slices.SortFunc(dst, func(a, b UserVolume) int {
+		if a.Volume != b.Volume {
+			return cmp.Compare(b.Volume, a.Volume)
+		}
+		return cmp.Compare(a.UserID, b.UserID)
+	})
+	if power > 0 {
+		total = Volume(10 * math.Log10(power))
+	}
+	m.out = dst
+	return dst, total
+}
+
+// A VoiceDetector guesses from levels alone whether a frame is speech: it is
+// well above the quietest that the track has lately been. That tells a voice
+// from steady noise, but not from a door or music. The zero value is ready;
+// one goroutine at a time.
+type VoiceDetector struct {
+	started bool
+	floor   float64 // dBov of the background
+	hold    int     // frames for which a word's end still counts
+}
+
+const (
+	voiceLeast  = -50.0 // dBov
+	voiceAbove  = 9.0   // dB over the background
+	voiceRise   = 0.05  // dB by which the background may rise per frame
+	voiceHold   = 10    // frames
+	floorAtMost = -35.0 // dBov: a talker who never pauses is no background
+)
+
+// Frame takes the level of the next 20 ms, in dBov.
+func (v *VoiceDetector) Frame(dBov float64) bool {
+	if !v.started {
+		v.started, v.floor = true, -60
+	}
+	if dBov < v.floor {
+		v.floor = max(-90, dBov)
+	} else {
+		v.floor = min(dBov, v.floor+voiceRise, floorAtMost)
+	}
+	if dBov > voiceLeast && dBov > v.floor+voiceAbove {
+		v.hold = voiceHold
+		return true
+	}
+	if v.hold > 0 {
+		v.hold--
+		return true
+	}
+	return false
+}

@@ -22,14 +22,12 @@ type UserVolume struct {
 type Meter struct {
 	mu    sync.Mutex
 	users map[string]*metered
-	out   []UserVolume
 }
 
 type metered struct {
 	level float64
 	fresh bool // a frame came in this interval
 	voice bool
-	local bool
 	idle  int // intervals without a frame
 	vad   VoiceDetector
 }
@@ -38,14 +36,9 @@ type metered struct {
 // the sake of the voice detector.
 const forgetAfter = 100
 
-// Add tells of one frame of about 20 ms of a remote user, of level dBov. A
-// muted track and one that is only comfort noise tell nothing.
-func (m *Meter) Add(userID string, dBov float64) { m.add(userID, dBov, false) }
-
-// AddLocal is Add for the local user, who does not count in the total.
-func (m *Meter) AddLocal(userID string, dBov float64) { m.add(userID, dBov, true) }
-
-func (m *Meter) add(userID string, dBov float64, local bool) {
+// Add tells of one frame of about 20 ms, of level dBov. A muted track and one
+// that is only comfort noise tell nothing.
+func (m *Meter) Add(userID string, dBov float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u := m.users[userID]
@@ -61,7 +54,7 @@ func (m *Meter) add(userID string, dBov float64, local bool) {
 		u.level = dBov
 	}
 	u.voice = u.voice || voice
-	u.fresh, u.local, u.idle = true, local, 0
+	u.fresh, u.idle = true, 0
 }
 
 // Remove forgets a user, as when they leave.
@@ -71,14 +64,14 @@ func (m *Meter) Remove(userID string) {
 	delete(m.users, userID)
 }
 
-// Interval ends the interval. It returns those with a volume above 0, loudest
-// first, ties by user ID, and the total: the volume of the power sum of the
-// remote ones among them. The slice is good until the next call.
-func (m *Meter) Interval() (volumes []UserVolume, total int) {
+// Take ends the interval. It appends to dst those with a volume above 0,
+// loudest first, ties by user ID, and returns the total: the volume of the
+// power sum of all of them but local, the user who is asking ("" for none).
+func (m *Meter) Take(dst []UserVolume, local string) (volumes []UserVolume, total int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var power float64
-	dst := m.out[:0]
+	first := len(dst)
 	for id, u := range m.users {
 		if !u.fresh {
 			if u.idle++; u.idle > forgetAfter {
@@ -88,13 +81,13 @@ func (m *Meter) Interval() (volumes []UserVolume, total int) {
 		}
 		if v := Volume(u.level); v > 0 {
 			dst = append(dst, UserVolume{UserID: id, Volume: v, Voice: u.voice})
-			if !u.local {
+			if id != local {
 				power += math.Pow(10, u.level/10)
 			}
 		}
 		u.fresh, u.voice = false, false
 	}
-	slices.SortFunc(dst, func(a, b UserVolume) int {
+	slices.SortFunc(dst[first:], func(a, b UserVolume) int {
 		if a.Volume != b.Volume {
 			return cmp.Compare(b.Volume, a.Volume)
 		}
@@ -103,7 +96,6 @@ func (m *Meter) Interval() (volumes []UserVolume, total int) {
 	if power > 0 {
 		total = Volume(10 * math.Log10(power))
 	}
-	m.out = dst
 	return dst, total
 }
 

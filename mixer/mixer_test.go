@@ -74,17 +74,17 @@ func TestVolume(t *testing.T) {
 
 func TestMeter(t *testing.T) {
 	var m Meter
-	if v, total := m.Interval(); len(v) != 0 || total != 0 {
+	if v, total := m.Take(nil, "me"); len(v) != 0 || total != 0 {
 		t.Errorf("no frames: %v, %d", v, total)
 	}
 	m.Add("carol", -40)
 	m.Add("carol", -23)
 	m.Add("carol", -50)
 	m.Add("bob", -23)
-	m.AddLocal("me", -10)
+	m.Add("me", -10)
 	m.Add("dave", -61)
 	m.Add("eve", Silence)
-	got, total := m.Interval()
+	got, total := m.Take(nil, "me")
 	want := []UserVolume{{"me", 88, true}, {"bob", 65, true}, {"carol", 65, true}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("volumes %v, want %v", got, want)
@@ -94,20 +94,20 @@ func TestMeter(t *testing.T) {
 	if want := Volume(-23 + 3.01); total != want {
 		t.Errorf("total %d, want %d", total, want)
 	}
-	if v, total := m.Interval(); len(v) != 0 || total != 0 {
+	if v, total := m.Take(nil, "me"); len(v) != 0 || total != 0 {
 		t.Errorf("an interval without frames: %v, %d", v, total)
 	}
-	m.AddLocal("me", -10)
-	if v, total := m.Interval(); len(v) != 1 || total != 0 {
+	m.Add("me", -10)
+	if v, total := m.Take(nil, "me"); len(v) != 1 || total != 0 {
 		t.Errorf("only the local user: %v, %d", v, total)
 	}
 	m.Add("bob", -20)
 	m.Remove("bob")
-	if v, _ := m.Interval(); len(v) != 0 {
+	if v, _ := m.Take(nil, "me"); len(v) != 0 {
 		t.Errorf("removed user: %v", v)
 	}
 	for range forgetAfter + 1 {
-		m.Interval()
+		m.Take(nil, "me")
 	}
 	if len(m.users) != 0 {
 		t.Errorf("%d users remembered", len(m.users))
@@ -224,6 +224,7 @@ func TestAllocs(t *testing.T) {
 	}
 	var m Mixer
 	var meter Meter
+	var volumes []UserVolume
 	pcm := tone(960, 300, 48000, 0.9)
 	r, err := NewResampler(16000, 48000, 2)
 	if err != nil {
@@ -236,8 +237,8 @@ func TestAllocs(t *testing.T) {
 		m.Add(pcm)
 		m.End(pcm)
 		meter.Add("a", Level(pcm))
-		meter.AddLocal("b", -20)
-		meter.Interval()
+		meter.Add("b", -20)
+		volumes, _ = meter.Take(volumes[:0], "b")
 		out = r.Append(out[:0], pcm)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -57,3 +57,21 @@ func (e *Error) Unwrap() error {
 	}
 	return net.ErrClosed
 }
+
+// A StreamError is why a FlowStream, or the control stream, ended before its
+// time while the session goes on.
+type StreamError struct {
+	// Code is UnknownFlowID if the peer does not know the flow, FrameCancelled
+	// if it does not want the rest.
+	Code ErrorCode
+	// Remote is true if the peer ended the stream.
+	Remote bool
+}
+
+func (e *StreamError) Error() string {
+	side := "here"
+	if e.Remote {
+		side = "by the peer"
+	}
+	return fmt.Sprintf("transport: stream cancelled %s: %v", side, e.Code)
+}

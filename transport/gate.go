@@ -1,0 +1,167 @@
+package transport
+
+import "time"
+
+// A gate estimates how many datagrams still wait in quic-go's own queue, so
+// that the writer hands over no more than that queue needs to stay busy.
+//
+// Why: quic-go (v0.64.1) has a FIFO of 32 datagrams per connection that knows
+// neither classes nor deadlines (datagram_queue.go), blocks without a context
+// when full, and packs one datagram into each packet before any stream data
+// (packet_packer.go, composeNextPacket). What is handed over too early
+// therefore delays everything that comes later: a voice packet behind 32 of
+// video waits 5 s at 64 kbit/s, and control bytes wait until the queue is
+// empty, which under a flood is never.
+//
+// quic-go does not tell how long its queue is. But it counts packets and bytes
+// sent in atomics (Conn.ConnectionStats), a packet takes at most one datagram,
+// and while datagrams wait every packet takes one, save pure acknowledgements
+// (and, seldom, probes of the path), which are small. So the gate keeps the
+// sizes of what it handed over, and strikes off the oldest for each new packet
+// for which enough bytes went out.
+//
+// Where the estimate errs: an acknowledgement as large as a small datagram
+// strikes it off too early, which lets one more datagram through for a moment;
+// a datagram that quic-go drops (the path's MTU shrank) stays on the list,
+// until nothing is struck off for staleAfter although the peer is heard, when
+// the list is forgotten.
+//
+// A gate is used by the writer goroutine alone.
+type gate struct {
+	entries [gateLimit]gateEntry // a ring
+	first   int
+	n       int
+	video   int // how many entries are of the highest class
+	bytes   int // and their bytes
+
+	seen         linkStats // at the last look
+	spareP       uint64    // see look
+	spareB       uint64
+	lastStruck   time.Time
+	heardAtStart uint64 // packetsReceived when the list last moved
+
+	// After a control write, lost packets may have to be sent again as stream
+	// data, which video would starve in the same way.
+	controlUntil time.Time
+	lostSeen     uint64
+	repair       bool
+	repairUntil  time.Time
+}
+
+type gateEntry struct {
+	size  int
+	video bool
+}
+
+const (
+	// gateLimit is how many datagrams of any class may be unsent: enough for a
+	// burst between two looks, half of quic-go's queue.
+	gateLimit = 16
+	// gateOverhead is the least that a packet adds to a datagram: type byte,
+	// an empty connection ID, packet number, frame type and length, AEAD tag
+	// (RFC 9000 section 17.3.1, RFC 9221 section 4).
+	gateOverhead = 20
+	// gateVideoTime is how much of the path's rate video may fill quic-go's
+	// queue with. quic-go's pacer sleeps in steps of 1 ms.
+	gateVideoTime = 5 * time.Millisecond
+	gateVideoMin  = 2 // packets
+	staleAfter    = 500 * time.Millisecond
+	// afterControl is how long after a control write a loss may concern it.
+	afterControl = 3 * time.Second
+	maxRepair    = 200 * time.Millisecond
+)
+
+// look brings the estimate up to date.
+func (g *gate) look(now time.Time, s linkStats) {
+	dp := s.packetsSent - g.seen.packetsSent + g.spareP
+	db := s.bytesSent - g.seen.bytesSent + g.spareB
+	sent := s.packetsSent != g.seen.packetsSent
+	g.seen = s
+	g.spareP, g.spareB = 0, 0
+	if g.repair && (sent && g.video == 0 || now.After(g.repairUntil)) {
+		g.repair = false
+	}
+	if s.packetsLost > g.lostSeen && now.Before(g.controlUntil) {
+		g.repair, g.repairUntil = true, now.Add(maxRepair)
+	}
+	g.lostSeen = s.packetsLost
+	if g.n == 0 {
+		return
+	}
+	struck := false
+	for g.n > 0 && dp > 0 && db >= uint64(g.entries[g.first].size+gateOverhead) {
+		dp--
+		db -= uint64(g.entries[g.first].size + gateOverhead)
+		g.strike()
+		struck = true
+	}
+	switch {
+	case struck:
+		g.lastStruck, g.heardAtStart = now, s.packetsReceived
+	case (dp == 0) != (db == 0):
+		// The two counters are read one after the other: a packet was counted
+		// without its bytes, or the reverse. The rest comes with the next look.
+		g.spareP, g.spareB = dp, db
+	}
+	if now.Sub(g.lastStruck) > staleAfter+4*s.rtt && s.packetsReceived != g.heardAtStart {
+		for g.n > 0 {
+			g.strike()
+		}
+	}
+}
+
+func (g *gate) strike() {
+	e := g.entries[g.first]
+	g.first = (g.first + 1) % gateLimit
+	g.n--
+	if e.video {
+		g.video--
+		g.bytes -= e.size
+	}
+}
+
+// open reports whether a datagram of a class may be handed over now.
+func (g *gate) open(c Class) bool {
+	if g.n >= gateLimit {
+		return false
+	}
+	if c < NumClasses-1 {
+		return true
+	}
+	if g.repair {
+		return false
+	}
+	if g.video < gateVideoMin || g.seen.rtt <= 0 {
+		return true
+	}
+	return float64(g.bytes) < float64(g.seen.cwnd)*float64(gateVideoTime)/float64(g.seen.rtt)
+}
+
+// handed notes a datagram that is about to be handed over.
+func (g *gate) handed(now time.Time, size int, c Class) {
+	if g.n == gateLimit {
+		return
+	}
+	if g.n == 0 {
+		g.lastStruck, g.heardAtStart = now, g.seen.packetsReceived
+	}
+	video := c == NumClasses-1
+	g.entries[(g.first+g.n)%gateLimit] = gateEntry{size, video}
+	g.n++
+	if video {
+		g.video++
+		g.bytes += size
+	}
+}
+
+// refused takes back the latest entry.
+func (g *gate) refused() {
+	if g.n == 0 {
+		return
+	}
+	g.n--
+	if e := g.entries[(g.first+g.n)%gateLimit]; e.video {
+		g.video--
+		g.bytes -= e.size
+	}
+}

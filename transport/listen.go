@@ -1,0 +1,213 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/earshotrtc/earshot/transport/roq"
+	"github.com/quic-go/quic-go"
+)
+
+// ListenConfig says how to listen. TLSConfig is required.
+type ListenConfig struct {
+	// Addr is the UDP address, "host:port"; without a host, all of the
+	// machine's. Default: ":4433".
+	Addr string
+	// Conn is a socket to use instead of Addr's; Close closes it. Default: none.
+	Conn net.PacketConn
+	// TLSConfig has the server's Certificates, or a GetCertificate. Its
+	// NextProtos is ignored: the protocols are the listener's.
+	TLSConfig *tls.Config
+	// AllowedOrigins are the web origins ("https://example.org") whose pages
+	// may open WebTransport sessions. Default: none.
+	AllowedOrigins []string
+	// RequireRetry is asked for each connection attempt from an address not
+	// yet validated, and answers whether to validate it first, at the cost of
+	// a round trip (RFC 9000 section 8.1.2): say yes under load. The address may be
+	// spoofed. It is called from several goroutines. Default: never.
+	RequireRetry func(net.Addr) bool
+	// MaxSessions is how many connections there may be, those in their
+	// handshake included; more are refused. Default: 10,000 connections.
+	MaxSessions int
+	// Session tunes the sessions.
+	Session SessionConfig
+	// Logger takes what the listener and its sessions log. Default: silent.
+	Logger *slog.Logger
+}
+
+// A NetListener accepts sessions over QUIC, and over WebTransport on the same
+// UDP port. It is safe for concurrent use.
+type NetListener struct {
+	cfg       ListenConfig
+	log       *slog.Logger
+	conn      net.PacketConn
+	transport *quic.Transport
+	ln        *quic.Listener
+	h3        h3Server // nil: no WebTransport
+
+	acceptor acceptor
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	workers  sync.WaitGroup
+	conns    atomic.Int64
+	closing  sync.Once
+}
+
+// An h3Server serves connections that negotiated HTTP/3, as WebTransport.
+type h3Server interface {
+	// serveH3 serves one connection until it ends. It hands each session to
+	// the listener's acceptor.
+	serveH3(conn *quic.Conn)
+	// close ends what is left once the listener's sessions have ended.
+	close()
+}
+
+// Listen opens a UDP socket and accepts connections from then on.
+func Listen(cfg ListenConfig) (*NetListener, error) {
+	if cfg.Addr == "" {
+		cfg.Addr = ":4433"
+	}
+	if cfg.MaxSessions <= 0 {
+		cfg.MaxSessions = 10_000
+	}
+	cfg.Session = cfg.Session.withDefaults(false)
+	l := &NetListener{cfg: cfg, log: orSilent(cfg.Logger), conn: cfg.Conn}
+	l.acceptor.init()
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if err := l.open(); err != nil {
+		l.cancel()
+		if l.conn != nil {
+			l.conn.Close()
+		}
+		return nil, err
+	}
+	l.workers.Go(l.serve)
+	return l, nil
+}
+
+func (l *NetListener) open() error {
+	protocols := []string{roq.ALPNEarshot}
+	if l.h3 = l.newH3Server(); l.h3 != nil {
+		protocols = append(protocols, alpnH3)
+	}
+	tlsConfig, err := serverTLS(l.cfg.TLSConfig, protocols)
+	if err != nil {
+		return err
+	}
+	if l.conn == nil {
+		if l.conn, err = listenUDP(l.cfg.Addr); err != nil {
+			return err
+		}
+	}
+	l.transport = &quic.Transport{
+		Conn:                l.conn,
+		VerifySourceAddress: l.cfg.RequireRetry,
+		ConnContext:         l.admit,
+	}
+	if l.ln, err = l.transport.Listen(tlsConfig, quicConfig(l.cfg.Session)); err != nil {
+		l.transport.Close()
+		return fmt.Errorf("transport: listen on %v: %w", l.conn.LocalAddr(), err)
+	}
+	return nil
+}
+
+func listenUDP(addr string) (net.PacketConn, error) {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, fmt.Errorf("transport: listen address %q is not host:port: %w", addr, err)
+	}
+	conn, err := net.ListenPacket("udp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("transport: UDP port %s is in use by another program, or another listener of this one: %w", addr, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("transport: cannot listen on UDP %s: %w", addr, err)
+	}
+	return conn, nil
+}
+
+// serverTLS returns a copy of the host's configuration with our protocols.
+func serverTLS(c *tls.Config, protocols []string) (*tls.Config, error) {
+	if c == nil || len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
+		return nil, errors.New("transport: ListenConfig.TLSConfig has no certificate")
+	}
+	c = c.Clone()
+	c.NextProtos = protocols
+	if inner := c.GetConfigForClient; inner != nil {
+		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			c, err := inner(hello)
+			if c != nil {
+				c = c.Clone()
+				c.NextProtos = protocols
+			}
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+var errFull = errors.New("transport: MaxSessions reached")
+
+// admit counts a connection before its handshake, or refuses it.
+func (l *NetListener) admit(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+	if l.conns.Add(1) > int64(l.cfg.MaxSessions) {
+		l.conns.Add(-1)
+		l.log.Debug("transport: connection refused", "remote", info.RemoteAddr, "cause", errFull)
+		return nil, errFull
+	}
+	context.AfterFunc(ctx, func() { l.conns.Add(-1) })
+	return ctx, nil
+}
+
+// serve takes connections whose handshake is complete.
+func (l *NetListener) serve() {
+	for {
+		conn, err := l.ln.Accept(l.ctx)
+		if err != nil {
+			return
+		}
+		if conn.ConnectionState().TLS.NegotiatedProtocol == alpnH3 {
+			l.workers.Go(func() { l.h3.serveH3(conn) })
+			continue
+		}
+		if !conn.ConnectionState().SupportsDatagrams.Remote {
+			l.workers.Go(func() {
+				conn.CloseWithError(quic.ApplicationErrorCode(roq.ExpectationUnmet), "QUIC datagrams are required")
+			})
+			continue
+		}
+		s := newSession(&quicLink{conn: conn}, l.cfg.Session, false, l.log)
+		if err := l.acceptor.add(l.ctx, s); err != nil {
+			s.CloseWithError(roq.NoError, "listener closed")
+		}
+	}
+}
+
+// Accept implements Listener.
+func (l *NetListener) Accept(ctx context.Context) (Session, error) { return l.acceptor.accept(ctx) }
+
+// Addr implements Listener: it is the socket's local address.
+func (l *NetListener) Addr() net.Addr { return l.conn.LocalAddr() }
+
+// Close implements Listener.
+func (l *NetListener) Close() error {
+	l.closing.Do(func() {
+		l.cancel()
+		l.acceptor.close()
+		l.ln.Close() // no new connections; those in their handshake are refused
+		if l.h3 != nil {
+			l.h3.close()
+		}
+		l.workers.Wait()
+		l.acceptor.close()
+		l.transport.Close()
+		l.conn.Close()
+	})
+	return nil
+}

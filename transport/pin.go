@@ -1,0 +1,68 @@
+package transport
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// CertificatePin returns the pin of a certificate: the SHA-256 hash of its
+// DER form, 32 bytes. Browsers call it a server certificate hash.
+func CertificatePin(cert *x509.Certificate) []byte {
+	sum := sha256.Sum256(cert.Raw)
+	return sum[:]
+}
+
+// ParsePin reads a pin in hexadecimal, with or without colons between the
+// bytes (as openssl and browsers show it), or in base64 of either alphabet.
+func ParsePin(s string) ([]byte, error) {
+	s = strings.TrimSpace(s)
+	if pin, err := hex.DecodeString(strings.ReplaceAll(s, ":", "")); err == nil && len(pin) == sha256.Size {
+		return pin, nil
+	}
+	unpadded := strings.TrimRight(s, "=")
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		if pin, err := enc.DecodeString(unpadded); err == nil && len(pin) == sha256.Size {
+			return pin, nil
+		}
+	}
+	return nil, fmt.Errorf("transport: %q is not a certificate pin: want the 32 bytes of a SHA-256 hash, in hexadecimal or base64", clip(s, 100))
+}
+
+// clientTLS returns the configuration to dial host with. A pin, if there is
+// one, decides alone; else the certificate has to be valid for host under the
+// roots in c or the system's, whatever else c says.
+func clientTLS(c *tls.Config, pin []byte, host string, protocols []string) (*tls.Config, error) {
+	if len(pin) != 0 && len(pin) != sha256.Size {
+		return nil, fmt.Errorf("transport: a certificate pin has %d bytes, not %d", sha256.Size, len(pin))
+	}
+	if c == nil {
+		c = new(tls.Config)
+	}
+	c = c.Clone()
+	c.NextProtos = protocols
+	c.MinVersion = tls.VersionTLS13
+	c.ClientSessionCache = nil
+	if c.ServerName == "" {
+		c.ServerName = host
+	}
+	c.InsecureSkipVerify = false
+	if len(pin) == 0 {
+		return c, nil
+	}
+	// crypto/tls knows no pins: its own check has to be off for ours to decide.
+	c.InsecureSkipVerify = true
+	c.VerifyPeerCertificate = nil
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) == 0 || !bytes.Equal(CertificatePin(state.PeerCertificates[0]), pin) {
+			return ErrPin
+		}
+		return nil
+	}
+	return c, nil
+}

@@ -1,0 +1,391 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/mixer/jitter"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// ClientConfig configures a Client. Addr (or Dialer), UserID and UserSig must
+// be set.
+type ClientConfig struct {
+	// Addr is the server's address, "host:port". Default "localhost:4433".
+	Addr string
+	// Pin is the SHA-256 hash of the server's certificate, in hex or base64.
+	// With it, that certificate and no other is trusted. Default none.
+	Pin string
+	// RootCAs are trusted for the server's certificate. Default the system's.
+	RootCAs *x509.CertPool
+	// Dialer opens connections; Pin and RootCAs are its own matter then.
+	// Server.Pipe gives one for clients in the same process. Default QUIC.
+	Dialer transport.Dialer
+
+	// SDKAppID, UserID and UserSig are shown at sign-in.
+	SDKAppID uint32
+	UserID   string
+	UserSig  string
+	// Agent names the program, for the server's log. Default "earshot-go".
+	Agent string
+
+	// Codec encodes the microphone and decodes what is heard. Default none:
+	// the microphone must be Opus then, and nothing is heard.
+	Codec codec.Driver
+	// Microphone or OpusMicrophone is sent in a call; at most one of them.
+	// Default none: the client only hears.
+	Microphone     PCMSource
+	OpusMicrophone OpusSource
+	// Encoder configures the encoding of Microphone. Its default is that of
+	// codec.EncoderConfig, at 48 kHz mono.
+	Encoder codec.EncoderConfig
+
+	// Listener is told what happens. Default none; see SetCallingListener.
+	Listener hooks.Listener
+	// Logger takes what a developer should know. Default none.
+	Logger *slog.Logger
+}
+
+func (c ClientConfig) withDefaults() (ClientConfig, error) {
+	setDefault(&c.Addr, "localhost:4433")
+	setDefault(&c.Agent, "earshot-go")
+	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
+	if err := signal.CheckUserID(c.UserID); err != nil {
+		return c, &Error{Code: hooks.CodeUserID, Message: err.Error()}
+	}
+	if c.UserSig == "" {
+		return c, &Error{Code: hooks.CodeUserSig, Message: "UserSig is empty; make one with usersig.Sign or `earshot sign`"}
+	}
+	if c.Microphone != nil && c.OpusMicrophone != nil {
+		return c, &Error{Code: hooks.CodeBadParam, Message: "Microphone and OpusMicrophone are both set"}
+	}
+	if c.Microphone != nil && c.Codec == nil {
+		return c, ErrNoCodec
+	}
+	enc, err := c.Encoder.WithDefaults()
+	if err != nil {
+		return c, err
+	}
+	if enc.SampleRate != codec.SampleRate {
+		return c, &Error{Code: hooks.CodeBadParam, Message: "Encoder.SampleRate must be 48000: sources are read at the engine's rate"}
+	}
+	c.Encoder = enc
+	if c.Dialer == nil {
+		d := &transport.QUICDialer{Logger: c.Logger}
+		if c.Pin != "" {
+			if d.Pin, err = transport.ParsePin(c.Pin); err != nil {
+				return c, err
+			}
+		}
+		if c.RootCAs != nil {
+			d.TLSConfig = &tls.Config{RootCAs: c.RootCAs}
+		}
+		c.Dialer = d
+	}
+	return c, nil
+}
+
+// A Client is one signed-in device of a user. Its methods may be called from
+// any goroutine, also from callbacks.
+type Client struct {
+	cfg ClientConfig
+	log *slog.Logger
+	cb  *callbacks
+
+	ctx    context.Context // ends with the client
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // every goroutine but the callbacks'
+	done   chan struct{}
+
+	// link is the connection in use, for the media path.
+	link atomic.Pointer[link]
+
+	mu       sync.Mutex
+	err      error // why it ended
+	leaving  bool
+	nextID   uint64
+	pending  []*request // not yet answered, in order of their IDs
+	lastN    uint64     // last event seen
+	acked    uint64     // last event acknowledged
+	token    string
+	window   time.Duration
+	call     *clientCall // ringing here, dialled or talking
+	asked    time.Time   // when Call was last called
+	mic      *micTrack
+	micMuted bool
+	interval time.Duration // of volume callbacks; 0 is off
+
+	play playout
+}
+
+// clientCall is the call as its client knows it.
+type clientCall struct {
+	info  hooks.CallInfo
+	in    bool // in the room, not ringing
+	asked time.Time
+	stop  context.CancelFunc // ends what runs for as long as the client is in
+}
+
+// request is a request that waits for its result.
+type request struct {
+	id    uint64
+	frame []byte
+	res   chan signal.Result // buffered
+}
+
+// Dial connects, signs in and returns a client. Errors: an *Error with the
+// original's code when the server refuses (a UserSig that is malformed is
+// -3320, one that does not hold -100018), transport.ErrPin, and what dialling
+// gives (ctx's end included).
+func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	sess, err := cfg.Dialer.Dial(ctx, cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("earshot: cannot reach %s: %w", cfg.Addr, err)
+	}
+	l := newLink(sess)
+	w, err := l.open(ctx, signal.TypeSignIn, signal.SignIn{
+		Version: signal.Version, SDKAppID: cfg.SDKAppID, UserID: cfg.UserID, UserSig: cfg.UserSig, Agent: cfg.Agent,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		cfg: cfg, log: cfg.Logger,
+		done:     make(chan struct{}),
+		token:    w.Token,
+		window:   time.Duration(w.WindowMS) * time.Millisecond,
+		interval: defaultVolumeInterval,
+	}
+	c.play.init()
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.cb = newCallbacks(c.log, func() { c.end(errors.New("earshot: the listener did not keep up")) })
+	if cfg.Listener != nil {
+		c.cb.add(cfg.Listener)
+	}
+	c.link.Store(l)
+	c.wg.Add(1)
+	go c.run(l)
+	return c, nil
+}
+
+// UserID is the user that the client is signed in as.
+func (c *Client) UserID() string { return c.cfg.UserID }
+
+// SetCallingListener adds a listener. One that is set twice is told once.
+func (c *Client) SetCallingListener(l hooks.Listener) { c.cb.add(l) }
+
+// RemoveCallingListener removes a listener; a callback in progress goes on.
+func (c *Client) RemoveCallingListener(l hooks.Listener) { c.cb.remove(l) }
+
+// Done is closed when the client has ended and its last callback has returned.
+func (c *Client) Done() <-chan struct{} { return c.done }
+
+// Err is nil while the client lives, and says then why it ended: ErrClosed
+// after Destroy, ErrKicked, ErrDisconnected, or what the server said.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Destroy hangs up, signs out and ends the client. It returns when every
+// goroutine of the client has ended, except one that is in a callback at the
+// time; Done is closed when that has returned, too. It is idempotent.
+func (c *Client) Destroy() error {
+	c.mu.Lock()
+	first := c.err == nil && !c.leaving
+	c.leaving = true
+	c.mu.Unlock()
+	if first {
+		ctx, cancel := context.WithTimeout(c.ctx, time.Second)
+		c.request(ctx, signal.TypeSignOut, nil)
+		cancel()
+	}
+	c.end(ErrClosed)
+	c.wg.Wait()
+	c.cb.close()
+	return nil
+}
+
+// end ends the client for a reason; the first one stands.
+func (c *Client) end(why error) {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err = why
+	pending := c.pending
+	c.pending = nil
+	call := c.call
+	c.call = nil
+	c.mu.Unlock()
+	for _, r := range pending {
+		close(r.res)
+	}
+	if call != nil && call.stop != nil {
+		call.stop()
+	}
+	c.cancel()
+	go func() {
+		c.wg.Wait()
+		c.cb.close()
+		<-c.cb.done
+		close(c.done)
+	}()
+}
+
+// request sends a request and waits for its result. It is sent again by itself
+// when the connection is lost and resumed.
+func (c *Client) request(ctx context.Context, typ signal.Type, body any) (signal.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return signal.Result{}, err
+	}
+	c.mu.Lock()
+	if c.err != nil {
+		err := c.err
+		c.mu.Unlock()
+		return signal.Result{}, err
+	}
+	r := &request{id: c.nextID + 1, res: make(chan signal.Result, 1)}
+	frame, err := signal.Encode(signal.Message{Type: typ, ID: r.id, Ack: c.lastN}, body)
+	if err != nil {
+		c.mu.Unlock()
+		return signal.Result{}, &Error{Code: hooks.CodeBadParam, Message: err.Error()}
+	}
+	r.frame = frame
+	c.nextID, c.acked = r.id, c.lastN
+	c.pending = append(c.pending, r)
+	c.link.Load().out.enqueue(frame)
+	c.mu.Unlock()
+
+	select {
+	case res, ok := <-r.res:
+		if !ok {
+			return res, c.Err()
+		}
+		if res.Code != hooks.CodeOK {
+			return res, &Error{Code: res.Code, Message: res.Message}
+		}
+		return res, nil
+	case <-ctx.Done():
+		return signal.Result{}, ctx.Err()
+	}
+}
+
+// Call rings a user. It returns when the server has taken the call; the
+// listener is told of the rest. Errors: ErrBusy while the user is dialling,
+// ringing or in a call.
+func (c *Client) Call(ctx context.Context, userID string, media hooks.MediaType) error {
+	if err := signal.CheckUserID(userID); err != nil {
+		return &Error{Code: hooks.CodeUserID, Message: err.Error()}
+	}
+	c.mu.Lock()
+	c.asked = time.Now()
+	c.mu.Unlock()
+	_, err := c.request(ctx, signal.TypeCall, signal.Call{UserIDs: []string{userID}, Media: media})
+	return err
+}
+
+// Accept answers the call that rings here. Errors: ErrNoCall if none does.
+func (c *Client) Accept(ctx context.Context) error { return c.about(ctx, signal.TypeAccept, false) }
+
+// Reject declines the call that rings here. Errors: ErrNoCall if none does.
+func (c *Client) Reject(ctx context.Context) error {
+	return c.about(ctx, signal.TypeReject, false)
+}
+
+// Hangup leaves the call, takes back one's own that is not answered yet, or
+// rejects the one that rings. Errors: ErrNoCall if there is none.
+func (c *Client) Hangup(ctx context.Context) error {
+	c.mu.Lock()
+	in := c.call != nil && c.call.in
+	c.mu.Unlock()
+	return c.about(ctx, signal.TypeHangup, in)
+}
+
+// about sends a request about the present call, which must be one that the
+// client is in, or one that rings.
+func (c *Client) about(ctx context.Context, typ signal.Type, in bool) error {
+	c.mu.Lock()
+	call := c.call
+	if call == nil || call.in != in {
+		c.mu.Unlock()
+		return ErrNoCall
+	}
+	call.asked = time.Now()
+	id := call.info.CallID
+	c.mu.Unlock()
+	_, err := c.request(ctx, typ, signal.CallRef{CallID: id})
+	if err == nil && typ != signal.TypeAccept && !in {
+		c.mu.Lock()
+		if c.call == call {
+			c.call = nil
+		}
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// SetMicMute mutes or unmutes the microphone, in this call and later ones. The
+// source is read on, and not sent.
+func (c *Client) SetMicMute(ctx context.Context, muted bool) error {
+	c.mu.Lock()
+	c.micMuted = muted
+	mic := c.mic
+	c.mu.Unlock()
+	if mic == nil {
+		return nil
+	}
+	mic.muted.Store(muted)
+	_, err := c.request(ctx, signal.TypeMute, signal.Mute{TrackID: mic.id, Muted: muted})
+	return err
+}
+
+// ClientStats is a snapshot of a client's media.
+type ClientStats struct {
+	// Session is the connection in use; its counters start anew with each.
+	Session transport.Stats
+	// AudioSent is how many audio packets were handed to the connection in
+	// this call.
+	AudioSent uint64
+	// Tracks are what is being heard.
+	Tracks []TrackStats
+}
+
+// TrackStats is a snapshot of one remote track.
+type TrackStats struct {
+	UserID string
+	// Refused packets were not of the track: another SSRC or payload type.
+	Refused uint64
+	// Jitter is what the jitter buffer counts.
+	Jitter jitter.Stats
+}
+
+// Stats returns a snapshot.
+func (c *Client) Stats() ClientStats {
+	s := ClientStats{Session: c.link.Load().sess.Stats()}
+	c.mu.Lock()
+	if c.mic != nil {
+		s.AudioSent = c.mic.sent.Load()
+	}
+	c.mu.Unlock()
+	for _, t := range *c.play.list.Load() {
+		s.Tracks = append(s.Tracks, TrackStats{UserID: t.userID, Refused: t.refused.Load(), Jitter: t.buf.Stats()})
+	}
+	return s
+}

@@ -1,0 +1,323 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// maxOutbox is how many events may wait for a device that does not acknowledge
+// them, before it is closed. Events are never dropped.
+const maxOutbox = 1024
+
+// token resumes a device's connection.
+type token [16]byte
+
+func newToken() (t token) {
+	rand.Read(t[:])
+	return t
+}
+
+func (t token) String() string { return hex.EncodeToString(t[:]) }
+
+func parseToken(s string) (t token, ok bool) {
+	if len(s) != 2*len(t) {
+		return t, false
+	}
+	_, err := hex.Decode(t[:], []byte(s))
+	return t, err == nil
+}
+
+// A device is one signed-in client as the server sees it. It outlives its
+// connection by the reconnect window.
+type device struct {
+	srv    *Server
+	userID string
+
+	// session is the way for media, nil while disconnected. The media path
+	// reads it without a lock.
+	session atomic.Pointer[transport.Session]
+
+	// Guarded by Server.mu.
+	call      *call           // the call whose room it is in
+	published []*track        // what it sends
+	legs      map[*track]*leg // what it is sent, and on which flows
+	gone      *time.Timer     // forgets it when the reconnect window is over
+	sigTimer  *time.Timer     // tells it that its UserSig expired
+	removed   bool
+	// token resumes the device; before, its predecessor, stands until the
+	// client is known to have the new one.
+	token, before token
+
+	mu       sync.Mutex // after Server.mu
+	conn     *conn      // nil while disconnected
+	n        uint64     // number of the last event
+	outbox   []event    // not yet acknowledged
+	received uint64     // ID of the last request carried out
+}
+
+type event struct {
+	n     uint64
+	frame []byte
+}
+
+// tell sends an event to the device, or keeps it until the device is back.
+func (d *device) tell(typ signal.Type, body any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	frame, err := signal.Encode(signal.Message{Type: typ, N: d.n + 1}, body)
+	if err != nil {
+		d.srv.log.Error("cannot encode an event", "type", typ, "err", err)
+		return
+	}
+	d.n++
+	d.outbox = append(d.outbox, event{d.n, frame})
+	if len(d.outbox) > maxOutbox {
+		d.srv.log.Warn("device does not acknowledge its events; closing it", "user", d.userID)
+		d.outbox = nil
+		go d.srv.dropDevice(d, hooks.CodeServerTimeout, "events were not acknowledged")
+		return
+	}
+	if d.conn != nil {
+		d.conn.out.enqueue(frame)
+	}
+}
+
+// acked forgets events that the client has seen.
+func (d *device) acked(n uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := 0
+	for i < len(d.outbox) && d.outbox[i].n <= n {
+		i++
+	}
+	if i == len(d.outbox) {
+		d.outbox = nil
+	} else {
+		d.outbox = append([]event(nil), d.outbox[i:]...)
+	}
+}
+
+// attach makes c the device's connection: the welcome goes out, then what the
+// client has not seen. The old connection, if any, is returned.
+func (d *device) attach(c *conn, w signal.Welcome, last uint64) (old *conn, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if last > d.n {
+		return nil, fmt.Errorf("the client has seen event %d, but there were only %d", last, d.n)
+	}
+	w.Received = d.received
+	frame, err := signal.Encode(signal.Message{Type: signal.TypeWelcome}, w)
+	if err != nil {
+		return nil, err
+	}
+	old, d.conn = d.conn, c
+	c.out.enqueue(frame)
+	for _, e := range d.outbox {
+		if e.n > last {
+			c.out.enqueue(e.frame)
+		}
+	}
+	d.session.Store(&c.out.sess)
+	return old, nil
+}
+
+// detach is attach's end: c is no longer the device's connection.
+func (d *device) detach(c *conn) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conn != c {
+		return false
+	}
+	d.conn = nil
+	d.session.Store(nil)
+	return true
+}
+
+// A conn is one connection of a client.
+type conn struct {
+	srv    *Server
+	out    *controlWriter
+	device *device // set once, when it signs in
+}
+
+// goodbye says why, lets it arrive, and closes.
+func (c *conn) goodbye(code hooks.Code, message string, close transport.ErrorCode) {
+	if frame, err := signal.Encode(signal.Message{Type: signal.TypeGoodbye}, signal.Goodbye{Code: code, Message: message}); err == nil {
+		c.out.enqueue(frame)
+	}
+	c.out.finish(close, message)
+}
+
+// signIn adds a device for a user. A device of the same user that is signed in
+// already is kicked.
+func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusal {
+	s.mu.Lock()
+	if s.closed || s.draining {
+		s.mu.Unlock()
+		return &hooks.Refusal{Code: hooks.CodeServerFailed, Message: "the server is shutting down"}
+	}
+	old := s.users[userID]
+	if old == nil && len(s.devices) >= s.cfg.MaxUsers {
+		s.mu.Unlock()
+		return &hooks.Refusal{Code: hooks.CodeServerFailed, Message: "the server is full"}
+	}
+	if old != nil {
+		s.remove(old, hooks.LeftKicked)
+	}
+	d := &device{srv: s, userID: userID, token: newToken(), legs: make(map[*track]*leg)}
+	s.devices[d] = struct{}{}
+	s.users[userID] = d
+	s.tokens[d.token] = d
+	if !expires.IsZero() {
+		d.sigTimer = time.AfterFunc(time.Until(expires), func() { d.tell(signal.TypeSigExpired, nil) })
+	}
+	c.device = d
+	_, err := d.attach(c, s.welcome(d, false), 0)
+	s.inviteWaiting(d)
+	s.mu.Unlock()
+	if old != nil {
+		old.kick(signal.Goodbye{Code: hooks.CodeRefused, Message: "signed in elsewhere"})
+	}
+	if err != nil {
+		return &hooks.Refusal{Code: hooks.CodeServerFailed, Message: err.Error()}
+	}
+	return nil
+}
+
+func (s *Server) welcome(d *device, resumed bool) signal.Welcome {
+	return signal.Welcome{
+		Version: signal.Version, Token: d.token.String(), Resumed: resumed,
+		WindowMS: int(s.cfg.ReconnectWindow / time.Millisecond),
+	}
+}
+
+// kick tells a removed device why it is out, and closes its connection.
+func (d *device) kick(why signal.Goodbye) {
+	d.tell(signal.TypeKicked, why)
+	d.mu.Lock()
+	c := d.conn
+	d.mu.Unlock()
+	if c != nil {
+		c.goodbye(why.Code, why.Message, codeRefused)
+	}
+}
+
+// resume puts a device on a new connection. The token is used up; its
+// successor is in the welcome.
+func (s *Server) resume(c *conn, req *signal.Resume) *hooks.Refusal {
+	no := &hooks.Refusal{Code: hooks.CodeDisconnected, Message: "this connection cannot be resumed any more; sign in again"}
+	t, ok := parseToken(req.Token)
+	if !ok {
+		return no
+	}
+	s.mu.Lock()
+	d := s.tokens[t]
+	if d == nil || s.closed {
+		s.mu.Unlock()
+		return no
+	}
+	if d.gone != nil {
+		d.gone.Stop()
+		d.gone = nil
+	}
+	// Whichever of the two tokens came, the other is void from here, and the
+	// used one as soon as the client is known to hold the new one.
+	delete(s.tokens, d.token)
+	delete(s.tokens, d.before)
+	d.before, d.token = t, newToken()
+	s.tokens[d.before], s.tokens[d.token] = d, d
+	c.device = d
+	for _, t := range d.published {
+		t.listen(c.out.sess)
+	}
+	old, err := d.attach(c, s.welcome(d, true), req.Last)
+	s.mu.Unlock()
+	if err != nil {
+		return &hooks.Refusal{Code: hooks.CodeBadParam, Message: err.Error()}
+	}
+	if old != nil {
+		old.out.sess.CloseWithError(codeReplaced, "resumed on another connection")
+	}
+	s.log.Info("resumed", "user", d.userID, "remote", c.out.sess.RemoteAddr())
+	return nil
+}
+
+// confirm is called when the client has shown that it got its welcome.
+func (s *Server) confirm(d *device) {
+	s.mu.Lock()
+	if d.before != (token{}) {
+		delete(s.tokens, d.before)
+		d.before = token{}
+	}
+	s.mu.Unlock()
+}
+
+// lost is called when a device's connection has ended without a sign-out: the
+// device may come back until the window, counted from the last packet heard,
+// is over.
+func (s *Server) lost(d *device, heard time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.removed || d.gone != nil {
+		return
+	}
+	wait := max(0, s.cfg.ReconnectWindow-time.Since(heard))
+	var t *time.Timer
+	t = time.AfterFunc(wait, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if d.gone == t && !d.removed {
+			s.log.Info("reconnect window is over", "user", d.userID)
+			s.remove(d, hooks.LeftTimeout)
+		}
+	})
+	d.gone = t
+}
+
+// remove takes a device out of its call and forgets it. Server.mu is held.
+func (s *Server) remove(d *device, why hooks.LeaveReason) {
+	if d.removed {
+		return
+	}
+	if c := s.busy[d.userID]; c != nil {
+		s.leaveCall(c, d.userID, why)
+	}
+	s.forget(d)
+}
+
+// forget makes a device unknown: nobody can resume it. Server.mu is held.
+func (s *Server) forget(d *device) {
+	d.removed = true
+	delete(s.devices, d)
+	delete(s.tokens, d.token)
+	delete(s.tokens, d.before)
+	if s.users[d.userID] == d {
+		delete(s.users, d.userID)
+	}
+	for _, t := range []*time.Timer{d.gone, d.sigTimer} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// dropDevice removes a device and closes its connection with words.
+func (s *Server) dropDevice(d *device, code hooks.Code, why string) {
+	s.mu.Lock()
+	s.remove(d, hooks.LeftKicked)
+	s.mu.Unlock()
+	d.mu.Lock()
+	c := d.conn
+	d.mu.Unlock()
+	if c != nil {
+		c.goodbye(code, why, codeRefused)
+	}
+}

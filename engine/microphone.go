@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// maxPayload is the most that fits an RTP packet with our one extension.
+const maxPayload = transport.MaxPacketSize - 12 - 8
+
+// micTrack is the client's own audio track while it is in a call.
+type micTrack struct {
+	id    uint64
+	muted atomic.Bool
+	sent  atomic.Uint64
+	rtp   rtp.Header
+	buf   [transport.MaxPacketSize]byte
+	flow  uint64
+	quiet bool // nothing was sent for the last frame
+}
+
+// frameSource gives one payload at a time: encoded PCM or ready Opus.
+type frameSource interface {
+	// next returns the payload's length (0: nothing to send), its level in
+	// dBov (not a number if unknown), and its length in samples at 48 kHz.
+	next(ctx context.Context, buf []byte) (n int, level float64, samples int, err error)
+}
+
+type pcmFrames struct {
+	src PCMSource
+	enc codec.Encoder
+	pcm []int16
+}
+
+func (f *pcmFrames) next(ctx context.Context, buf []byte) (int, float64, int, error) {
+	if err := f.src.ReadPCM(ctx, f.pcm); err != nil {
+		return 0, 0, 0, err
+	}
+	n, err := f.enc.Encode(f.pcm, buf)
+	return n, mixer.Level(f.pcm), len(f.pcm), err
+}
+
+type opusFrames struct{ src OpusSource }
+
+func (f opusFrames) next(ctx context.Context, buf []byte) (int, float64, int, error) {
+	n, d, err := f.src.ReadOpus(ctx, buf)
+	if err == nil && (n < 0 || n > len(buf)) {
+		err = errors.New("ReadOpus returned a length outside its buffer")
+	}
+	return n, math.NaN(), int(d * codec.SampleRate / time.Second), err
+}
+
+// frames returns the client's microphone as frames, or nil if it has none.
+func (c *Client) frames() (frameSource, error) {
+	switch {
+	case c.cfg.OpusMicrophone != nil:
+		return opusFrames{c.cfg.OpusMicrophone}, nil
+	case c.cfg.Microphone == nil:
+		return nil, nil
+	}
+	cfg := c.cfg.Encoder
+	enc, err := c.cfg.Codec.NewEncoder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &pcmFrames{c.cfg.Microphone, enc, make([]int16, cfg.FrameSamples())}, nil
+}
+
+// runMicrophone publishes the microphone and sends it until ctx ends.
+func (c *Client) runMicrophone(ctx context.Context, callID string) {
+	defer c.wg.Done()
+	src, err := c.frames()
+	if src == nil && err == nil {
+		return
+	}
+	var t *micTrack
+	if err == nil {
+		t, err = c.publish(ctx, callID)
+	}
+	if err == nil {
+		err = c.send(ctx, t, src)
+	}
+	if t != nil {
+		c.mu.Lock()
+		if c.mic == t {
+			c.mic = nil
+		}
+		c.mu.Unlock()
+	}
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	if errors.Is(err, io.EOF) {
+		c.log.Info("the microphone's source has ended")
+		return
+	}
+	c.log.Warn("microphone failed", "err", err)
+	c.cb.post(func(l hooks.Listener) { l.OnError(hooks.CodeMicStart, "microphone: "+err.Error()) })
+}
+
+// publish announces the client's audio track.
+func (c *Client) publish(ctx context.Context, callID string) (*micTrack, error) {
+	c.mu.Lock()
+	muted := c.micMuted
+	c.mu.Unlock()
+	res, err := c.request(ctx, signal.TypePublish, signal.Publish{CallID: callID, Kind: signal.KindAudio, Muted: muted})
+	if err != nil {
+		return nil, err
+	}
+	if res.Track == nil {
+		return nil, errors.New("the server published no track")
+	}
+	var seed [6]byte
+	rand.Read(seed[:])
+	t := &micTrack{id: res.Track.TrackID, flow: res.Track.Flow, quiet: true}
+	t.rtp = rtp.Header{
+		Version: 2, PayloadType: res.Track.PayloadType, SSRC: res.Track.SSRC,
+		SequenceNumber: binary.BigEndian.Uint16(seed[:2]), Timestamp: binary.BigEndian.Uint32(seed[2:]),
+	}
+	c.mu.Lock()
+	c.mic = t
+	t.muted.Store(c.micMuted)
+	c.mu.Unlock()
+	return t, nil
+}
+
+// send reads the source and sends it, a packet a frame.
+func (c *Client) send(ctx context.Context, t *micTrack, src frameSource) error {
+	var payload [maxPayload]byte
+	for ctx.Err() == nil {
+		n, level, samples, err := src.next(ctx, payload[:])
+		if err != nil {
+			return err
+		}
+		muted := t.muted.Load()
+		if n > 0 && !muted {
+			c.sendPacket(t, payload[:n], level)
+		}
+		t.quiet = n == 0 || muted
+		t.rtp.Timestamp += uint32(samples)
+	}
+	return ctx.Err()
+}
+
+// sendPacket makes the RTP packet and hands it to the connection in use.
+func (c *Client) sendPacket(t *micTrack, payload []byte, level float64) {
+	h := &t.rtp
+	h.Marker = t.quiet // the first packet of a talk spurt (RFC 7587 section 4.2)
+	h.SequenceNumber++
+	n, err := h.MarshalTo(t.buf[:])
+	if err != nil {
+		return
+	}
+	if !math.IsNaN(level) {
+		// The audio level, in the one word of extensions that the server passes
+		// on (RFC 6464 section 3, RFC 8285 section 4.2).
+		c.play.meter.Add(c.cfg.UserID, level)
+		t.buf[0] |= 1 << 4
+		b := byte(min(127, max(0, -level)))
+		if mixer.Volume(level) > 0 {
+			b |= 1 << 7
+		}
+		n += copy(t.buf[n:], []byte{0xBE, 0xDE, 0, 1, levelExtension << 4, b, 0, 0})
+	}
+	n += copy(t.buf[n:], payload)
+	t.sent.Add(1)
+	c.link.Load().sess.Send(transport.Packet{
+		Flow: t.flow, Class: classAudio, Deadline: time.Now().Add(audioLifetime), Payload: t.buf[:n],
+	})
+}

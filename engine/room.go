@@ -1,0 +1,353 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
+	"github.com/earshotrtc/earshot/transport/roq"
+)
+
+// How tracks look on the wire.
+const (
+	audioPayloadType = 111
+	videoPayloadType = 96
+	// levelExtension is the identifier of the audio level header extension
+	// (RFC 6464), the only one that the server passes on.
+	levelExtension = 1
+
+	classAudio transport.Class = 0
+	classVideo transport.Class = 2
+
+	// A packet that could not leave the server in this time comes too late.
+	audioLifetime = 200 * time.Millisecond
+	videoLifetime = 500 * time.Millisecond
+
+	// maxTracks is how many tracks a device may publish.
+	maxTracks = 4
+)
+
+// A room is who hears whom, in forward mode: everybody hears everybody else.
+// Membership is guarded by Server.mu; the media path reads only route.
+type room struct {
+	srv    *Server
+	devs   []*device
+	tracks []*track
+	route  atomic.Pointer[routes]
+}
+
+// routes says where each track's packets go. It is never changed, only
+// replaced.
+type routes struct {
+	legs map[*track][]leg
+}
+
+// A leg is one track's way to one receiver.
+type leg struct {
+	to   *device
+	flow uint64
+}
+
+func newRoom(s *Server) *room {
+	r := &room{srv: s}
+	r.route.Store(&routes{})
+	return r
+}
+
+// join adds a device: it is told of everyone's tracks.
+func (r *room) join(d *device) {
+	r.devs = append(r.devs, d)
+	for _, t := range r.tracks {
+		d.addLeg(t)
+	}
+	r.reroute()
+}
+
+// leave removes a device and the tracks it published.
+func (r *room) leave(d *device) {
+	r.devs = without(r.devs, d)
+	for _, t := range d.published {
+		r.drop(t)
+	}
+	for t := range d.legs {
+		delete(d.legs, t)
+	}
+	r.reroute()
+}
+
+// add adds a track of a device that is in the room.
+func (r *room) add(t *track) {
+	r.tracks = append(r.tracks, t)
+	for _, d := range r.devs {
+		if d != t.owner {
+			d.addLeg(t)
+		}
+	}
+	r.reroute()
+}
+
+// drop removes a track, without new routes yet.
+func (r *room) drop(t *track) {
+	r.tracks = without(r.tracks, t)
+	for _, d := range r.devs {
+		if _, ok := d.legs[t]; ok {
+			delete(d.legs, t)
+			d.tell(signal.TypeTrackEnded, signal.TrackRef{TrackID: t.id})
+		}
+	}
+	t.close()
+}
+
+func (r *room) reroute() {
+	next := &routes{legs: make(map[*track][]leg, len(r.tracks))}
+	for _, d := range r.devs {
+		for t, l := range d.legs {
+			next.legs[t] = append(next.legs[t], *l)
+		}
+	}
+	r.route.Store(next)
+}
+
+func without[T comparable](list []T, x T) []T {
+	var out []T
+	for _, y := range list {
+		if y != x {
+			out = append(out, y)
+		}
+	}
+	return out
+}
+
+// addLeg gives the device a flow for a track and tells it so.
+func (d *device) addLeg(t *track) {
+	l := &leg{to: d, flow: d.freeFlow()}
+	d.legs[t] = l
+	d.tell(signal.TypeTrackAdded, t.describe(l.flow))
+}
+
+// freeFlow is the lowest flow identifier not in use towards the device; below
+// 64 it takes one byte on the wire.
+func (d *device) freeFlow() uint64 {
+	used := make(map[uint64]bool, len(d.legs))
+	for _, l := range d.legs {
+		used[l.flow] = true
+	}
+	flow := uint64(1)
+	for used[flow] {
+		flow++
+	}
+	return flow
+}
+
+// A track is one RTP stream that a device publishes.
+type track struct {
+	id    uint64
+	owner *device
+	call  *call
+	kind  signal.Kind
+	flow  uint64 // from its owner to the server
+	ssrc  uint32
+	pt    uint8
+	muted bool // guarded by Server.mu
+
+	class    transport.Class
+	lifetime time.Duration
+	closed   atomic.Bool
+	received atomic.Uint64
+	refused  atomic.Uint64
+
+	// For the packet handler alone, which runs one packet at a time.
+	header rtp.Header
+	buf    [transport.MaxPacketSize]byte
+}
+
+func (t *track) describe(flow uint64) *signal.Track {
+	out := &signal.Track{
+		TrackID: t.id, CallID: t.call.id, UserID: t.owner.userID, Kind: t.kind, Muted: t.muted,
+		Flow: flow, SSRC: t.ssrc, PayloadType: t.pt,
+	}
+	if t.kind == signal.KindAudio {
+		out.LevelExtension = levelExtension
+	}
+	return out
+}
+
+// publish lets a device send a track into the room it is in.
+func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, m, err := s.memberOf(d, req.CallID)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.device != d:
+		return nil, refuse(hooks.CodeRefused, "accept the call before publishing into it")
+	case len(d.published) >= maxTracks:
+		return nil, refuse(hooks.CodeRefused, "more than %d tracks", maxTracks)
+	case req.Kind == signal.KindVideo && c.media != hooks.MediaVideo:
+		return nil, refuse(hooks.CodeRefused, "no video in an audio call")
+	}
+	s.trackID++
+	t := &track{
+		id: s.trackID, owner: d, call: c, kind: req.Kind, muted: req.Muted,
+		flow: d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
+		class: classAudio, lifetime: audioLifetime,
+	}
+	if req.Kind == signal.KindVideo {
+		t.pt, t.class, t.lifetime = videoPayloadType, classVideo, videoLifetime
+	}
+	d.published = append(d.published, t)
+	if sess := d.session.Load(); sess != nil {
+		t.listen(*sess)
+	}
+	c.room.add(t)
+	return t.describe(t.flow), nil
+}
+
+func (d *device) freeUpFlow() uint64 {
+	flow := uint64(1)
+	for _, t := range d.published {
+		flow = max(flow, t.flow+1)
+	}
+	return flow
+}
+
+func (s *Server) newSSRC() uint32 {
+	for {
+		var b [4]byte
+		rand.Read(b[:])
+		ssrc := binary.BigEndian.Uint32(b[:])
+		if _, taken := s.ssrcs[ssrc]; ssrc != 0 && !taken {
+			s.ssrcs[ssrc] = struct{}{}
+			return ssrc
+		}
+	}
+}
+
+func (s *Server) unpublish(d *device, id uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, err := d.track(id)
+	if err != nil {
+		return err
+	}
+	t.call.room.drop(t)
+	t.call.room.reroute()
+	return nil
+}
+
+func (s *Server) mute(d *device, req *signal.Mute) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, err := d.track(req.TrackID)
+	if err != nil {
+		return err
+	}
+	if t.muted == req.Muted {
+		return nil
+	}
+	t.muted = req.Muted
+	for _, to := range t.call.room.devs {
+		if _, ok := to.legs[t]; ok {
+			to.tell(signal.TypeTrackMuted, req)
+		}
+	}
+	return nil
+}
+
+func (d *device) track(id uint64) (*track, error) {
+	for _, t := range d.published {
+		if t.id == id {
+			return t, nil
+		}
+	}
+	return nil, refuse(hooks.CodeBadParam, "%s has no track %d", d.userID, id)
+}
+
+// listen makes the track take its packets from a session.
+func (t *track) listen(sess transport.Session) { sess.HandleFlow(t.flow, t.forward) }
+
+// close stops the track. Server.mu is held.
+func (t *track) close() {
+	t.closed.Store(true)
+	t.owner.published = without(t.owner.published, t)
+	delete(t.owner.srv.ssrcs, t.ssrc)
+	if sess := t.owner.session.Load(); sess != nil {
+		// RemoveFlow waits for the handler, which waits for nobody.
+		(*sess).RemoveFlow(t.flow)
+	}
+}
+
+// forward takes one packet of the track and hands it to every receiver's
+// session. It is the hot path: no lock, no allocation.
+func (t *track) forward(packet []byte, arrival time.Time) {
+	if t.closed.Load() || roq.IsRTCP(packet) {
+		return
+	}
+	n := t.rewrite(packet)
+	if n == 0 {
+		t.refused.Add(1)
+		return
+	}
+	t.received.Add(1)
+	p := transport.Packet{Class: t.class, Deadline: arrival.Add(t.lifetime), Payload: t.buf[:n]}
+	for _, l := range t.call.room.route.Load().legs[t] {
+		if sess := l.to.session.Load(); sess != nil {
+			p.Flow = l.flow
+			(*sess).Send(p)
+		}
+	}
+}
+
+// rewrite checks a packet and copies what may pass into t.buf: the fixed
+// header, the audio level, the payload. It returns the length, or 0 for a
+// packet that is not one of this track's.
+func (t *track) rewrite(packet []byte) int {
+	h := &t.header
+	n, err := h.Unmarshal(packet)
+	if err != nil || h.SSRC != t.ssrc || h.PayloadType != t.pt {
+		return 0
+	}
+	payload := packet[n:]
+	if h.Padding {
+		pad := 0
+		if len(payload) > 0 {
+			pad = int(payload[len(payload)-1])
+		}
+		if pad == 0 || pad > len(payload) {
+			return 0
+		}
+		payload = payload[:len(payload)-pad]
+		h.Padding = false
+	}
+	if len(payload) == 0 {
+		return 0
+	}
+	level := byte(0)
+	hasLevel := false
+	if t.kind == signal.KindAudio {
+		if ext := h.GetExtension(levelExtension); len(ext) == 1 {
+			level, hasLevel = ext[0], true
+		}
+	}
+	h.CSRC = h.CSRC[:0]
+	h.Extension, h.Extensions, h.ExtensionProfile = false, h.Extensions[:0], 0
+	at, err := h.MarshalTo(t.buf[:])
+	if err != nil {
+		return 0
+	}
+	if hasLevel { // RFC 8285 section 4.2: one word of one-byte extensions
+		t.buf[0] |= 1 << 4
+		at += copy(t.buf[at:], []byte{0xBE, 0xDE, 0, 1, levelExtension << 4, level, 0, 0})
+	}
+	if at+len(payload) > len(t.buf) {
+		return 0
+	}
+	return at + copy(t.buf[at:], payload)
+}

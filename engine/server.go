@@ -1,0 +1,385 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/earshotrtc/earshot/engine/usersig"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// ServerConfig configures a Server. SignIn, or SDKAppID and Key, must be set.
+type ServerConfig struct {
+	// Addr is the UDP address to serve QUIC and WebTransport on, as
+	// "host:port"; port 0 takes a free one. Default ":4433".
+	Addr string
+	// Conn is an open socket to serve on instead of Addr; the server closes
+	// it. Default none.
+	Conn net.PacketConn
+	// InProcess serves only clients inside this process (Server.Pipe), and
+	// opens no socket. Default false.
+	InProcess bool
+	// TLS holds the server's certificate. Default: a certificate made at the
+	// start, valid for 13 days and renewed while serving, which clients trust
+	// by its pin (Server.Pins).
+	TLS *tls.Config
+	// AllowedOrigins are the origins of pages that may connect, such as
+	// "https://example.com"; "*" allows all. Default none.
+	AllowedOrigins []string
+
+	// SignIn decides who may sign in. Default: UserSigs for SDKAppID signed
+	// with Key are checked.
+	SignIn   hooks.SignInDecider
+	SDKAppID uint32
+	Key      string
+
+	// SignInTimeout is how long a connection may take to sign in. Default 5 s.
+	SignInTimeout time.Duration
+	// MaxPending is how many connections that have not signed in there may be,
+	// and MaxPendingPerAddr how many from one IP address. From half of
+	// MaxPending on, new addresses are validated first (Retry, RFC 9000
+	// section 8.1.2). Defaults 1024 and 64.
+	MaxPending, MaxPendingPerAddr int
+	// SignInsPerSecond is how many sign-ins one IP address may try each
+	// second, with bursts of five times as many. Default 20.
+	SignInsPerSecond float64
+	// MaxUsers is how many devices may be signed in. Default 10000.
+	MaxUsers int
+
+	// CallTimeout is how long a call rings. Default 30 s.
+	CallTimeout time.Duration
+	// ReconnectWindow is for how long after the last packet heard a lost
+	// client may come back as if nothing had been. Default 15 s.
+	ReconnectWindow time.Duration
+
+	// Logger takes what an operator should know. Default none.
+	Logger *slog.Logger
+}
+
+func (c ServerConfig) withDefaults() (ServerConfig, error) {
+	setDefault(&c.Addr, ":4433")
+	setDefault(&c.SignInTimeout, 5*time.Second)
+	setDefault(&c.MaxPending, 1024)
+	setDefault(&c.MaxPendingPerAddr, 64)
+	setDefault(&c.SignInsPerSecond, 20)
+	setDefault(&c.MaxUsers, 10000)
+	setDefault(&c.CallTimeout, 30*time.Second)
+	setDefault(&c.ReconnectWindow, 15*time.Second)
+	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
+	if c.SignIn == nil && c.Key != "" {
+		if c.SDKAppID == 0 {
+			return c, fmt.Errorf("%w: Key is set but SDKAppID is 0", ErrNoSignIn)
+		}
+		c.SignIn = userSigDecider(usersig.Verifier{SDKAppID: c.SDKAppID, Key: c.Key})
+	}
+	if c.SignIn == nil {
+		return c, ErrNoSignIn
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// A Server is the calling server that a program embeds. Its methods may be
+// called from any goroutine.
+type Server struct {
+	cfg  ServerConfig
+	log  *slog.Logger
+	gate *gate
+	pipe *transport.PipeListener
+
+	done chan struct{} // closed when the server stops accepting
+	wg   sync.WaitGroup
+
+	// mu guards all that follows, and all users, calls and rooms. The media
+	// path never takes it. Lock order: Server.mu, then device.mu.
+	mu       sync.Mutex
+	net      *transport.NetListener
+	cert     *transport.DevCertificate
+	serving  bool
+	draining bool
+	closed   bool
+	conns    map[*conn]struct{}
+	devices  map[*device]struct{}
+	users    map[string]*device // by user ID
+	tokens   map[token]*device
+	calls    map[string]*call
+	busy     map[string]*call // by user ID: dialling, ringing or in a call
+	idle     chan struct{}    // closed when draining and the last call has ended
+	ssrcs    map[uint32]struct{}
+	trackID  uint64
+}
+
+// NewServer checks the configuration and makes a server. Nothing runs yet.
+// Without a way to tell users apart it returns ErrNoSignIn.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		pipe:    transport.NewPipeListener(),
+		done:    make(chan struct{}),
+		conns:   make(map[*conn]struct{}),
+		devices: make(map[*device]struct{}),
+		users:   make(map[string]*device),
+		tokens:  make(map[token]*device),
+		calls:   make(map[string]*call),
+		busy:    make(map[string]*call),
+		ssrcs:   make(map[uint32]struct{}),
+	}
+	s.gate = newGate(cfg)
+	return s, nil
+}
+
+// Listen opens the server's socket, so that Addr and Pins are known before
+// Serve. It is for those who need that; Serve calls it by itself.
+func (s *Server) Listen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if s.net != nil || s.cfg.InProcess {
+		return nil
+	}
+	tlsConf := s.cfg.TLS
+	if tlsConf == nil {
+		cert, err := transport.NewDevCertificate(transport.DevCertificateConfig{Hosts: certHosts(s.cfg.Addr)})
+		if err != nil {
+			return fmt.Errorf("earshot: cannot make a certificate: %w", err)
+		}
+		s.cert = cert
+		tlsConf = &tls.Config{GetCertificate: cert.GetCertificate}
+	}
+	l, err := transport.Listen(transport.ListenConfig{
+		Addr:           s.cfg.Addr,
+		Conn:           s.cfg.Conn,
+		TLSConfig:      tlsConf,
+		AllowedOrigins: s.cfg.AllowedOrigins,
+		RequireRetry:   s.gate.requireRetry,
+		MaxSessions:    s.cfg.MaxUsers + s.cfg.MaxPending,
+		Logger:         s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.net = l
+	return nil
+}
+
+// certHosts are the names a made certificate stands for besides localhost.
+func certHosts(addr string) []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {
+		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// Serve accepts clients until Shutdown or Close, and returns ErrClosed then.
+func (s *Server) Serve() error {
+	if err := s.Listen(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.closed || s.serving {
+		s.mu.Unlock()
+		if s.serving {
+			return errors.New("earshot: Serve was called already")
+		}
+		return ErrClosed
+	}
+	s.serving = true
+	s.wg.Add(2)
+	go s.listenFor()
+	if s.net != nil {
+		s.wg.Add(1)
+		go s.accept(s.net)
+	}
+	s.mu.Unlock()
+	s.accept(s.pipe)
+	<-s.done
+	return ErrClosed
+}
+
+func (s *Server) accept(l transport.Listener) {
+	defer s.wg.Done()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for {
+		sess, err := l.Accept(ctx)
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			sess.Close()
+			return
+		}
+		s.wg.Add(1)
+		s.mu.Unlock()
+		go func() {
+			defer s.wg.Done()
+			s.serveSession(sess)
+		}()
+	}
+}
+
+// listenFor notes once a second whom it still hears of those in calls: a
+// session's LastHeard is as good as it is asked for (see lost).
+func (s *Server) listenFor() {
+	defer s.wg.Done()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var sessions []transport.Session
+	for {
+		select {
+		case <-s.done:
+			return
+		case <-tick.C:
+		}
+		sessions = sessions[:0]
+		s.mu.Lock()
+		for c := range s.conns {
+			if d := c.device; d != nil && d.call != nil {
+				sessions = append(sessions, c.out.sess)
+			}
+		}
+		s.mu.Unlock()
+		for _, sess := range sessions {
+			sess.Stats()
+		}
+		clear(sessions)
+	}
+}
+
+// Addr is the address that is served, or nil before Listen and when the server
+// is in-process only.
+func (s *Server) Addr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.net == nil {
+		return nil
+	}
+	return s.net.Addr()
+}
+
+// Pins are the SHA-256 hashes of the certificates that the server made for
+// itself: the one in use and the next. It is empty before Listen, and when
+// ServerConfig.TLS is set.
+func (s *Server) Pins() [][32]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cert == nil {
+		return nil
+	}
+	return s.cert.Hashes()
+}
+
+// Pipe returns the dialer for clients inside this process: set it as
+// ClientConfig.Dialer. They sign in like all others.
+func (s *Server) Pipe() transport.Dialer { return s.pipe }
+
+// Shutdown lets calls finish: no new ones start, and when the last has ended,
+// or ctx has, everybody is told and the server closes. It returns ctx's error
+// if calls had to be ended.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+		if len(s.calls) == 0 {
+			close(s.idle)
+		}
+	}
+	idle := s.idle
+	s.mu.Unlock()
+	var err error
+	select {
+	case <-idle:
+	case <-s.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.stop(true)
+	return err
+}
+
+// Close ends all calls and connections now and returns when every goroutine of
+// the server has ended. It is idempotent.
+func (s *Server) Close() error {
+	s.stop(false)
+	return nil
+}
+
+// stop ends everything. With words, clients are told and given a moment to hear it.
+func (s *Server) stop(words bool) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.wg.Wait()
+		return
+	}
+	s.closed = true
+	close(s.done)
+	for _, c := range s.calls {
+		s.endCall(c, hooks.EndByServer)
+	}
+	var conns []*conn
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	for d := range s.devices {
+		s.forget(d)
+	}
+	l := s.net
+	s.mu.Unlock()
+
+	for _, c := range conns {
+		if words {
+			c.goodbye(hooks.CodeServerFailed, "the server is shutting down", codeShutdown)
+		} else {
+			c.out.sess.CloseWithError(codeShutdown, "the server closed")
+		}
+	}
+	if words {
+		enough := time.After(time.Second)
+		for _, c := range conns {
+			select {
+			case <-c.out.sess.Done():
+			case <-enough:
+				c.out.sess.Close()
+			}
+		}
+	}
+	if l != nil {
+		l.Close()
+	}
+	s.pipe.Close()
+	s.wg.Wait()
+}

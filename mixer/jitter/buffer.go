@@ -51,6 +51,7 @@ type Buffer struct {
 	queue
 	est    estimator
 	target int64 // delay wanted
+	limit  int64 // the longest that the newest packet may wait
 
 	// The place of play. A sample of timestamp t plays at output position
 	// t+delay. out counts the samples pulled.
@@ -181,6 +182,8 @@ func (b *Buffer) Pull(pcm []int16, now time.Time) Result {
 
 // beforePull brings the delay up to date.
 func (b *Buffer) beforePull(n int64, now time.Time) {
+	longest := samplesOf(b.cfg.MaxDelay, b.rate)
+	b.limit = max(longest, int64(b.last)+n)
 	if !b.lastPull.IsZero() && !now.IsZero() {
 		due := b.lastPull.Add(time.Duration(b.lastN) * time.Second / time.Duration(b.rate))
 		if now.Sub(due) > stallTime {
@@ -193,14 +196,15 @@ func (b *Buffer) beforePull(n int64, now time.Time) {
 	}
 	b.lastPull, b.lastN = now, n
 	b.notePull(n, now)
-	if b.est.n == 0 {
+	if b.est.n == 0 { // nothing is known: leave it as it is
+		b.target = b.delay
+		b.trim(b.limit)
 		return
 	}
 	least := b.est.least()
 	b.target = max(b.est.target(), least+samplesOf(b.cfg.MinDelay, b.rate))
-	limit := samplesOf(b.cfg.MaxDelay, b.rate)
-	b.target = min(b.target, least+max(limit, n))
-	b.trim(max(limit, int64(b.last)+n))
+	b.target = min(b.target, least+max(longest, n))
+	b.trim(b.limit)
 }
 
 // stallTime is how late a pull must be for the sink to have stood still.

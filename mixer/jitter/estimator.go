@@ -2,7 +2,7 @@ package jitter
 
 import "time"
 
-// The weights of the delay, chosen with TestDelayBench.
+// The weights of the delay, chosen with TestDelay.
 const (
 	bucketTime = 200 * time.Millisecond
 	buckets    = 50 // 10 s of sound

@@ -28,7 +28,12 @@ func (b *Buffer) fill(need, done int, now time.Time) int {
 			gap = b.pause(p)
 		}
 		if gap < int64(b.unit) {
-			b.delay = b.playEnd() - p.ts // of a late one, longer by what was made up
+			if due := b.playEnd() - p.ts; due != b.delay {
+				b.delay = due // of a late one, longer by what was made up
+				b.trim(b.limit)
+				s = b.first()
+				p = b.slot(s)
+			}
 			if b.play(s, p, done, now) {
 				b.more(done, now)
 				b.adjust()
@@ -61,7 +66,7 @@ func (b *Buffer) begin() {
 	s := b.first()
 	b.skipTo(s)
 	b.delay = b.out - b.slot(s).ts
-	if b.count == 1 && b.pulled {
+	if b.count == 1 && b.pulled && b.est.n > 0 {
 		b.delay = max(b.delay, b.target)
 		return
 	}
@@ -207,8 +212,6 @@ func (b *Buffer) makeUp(need int, kind soundKind) int {
 func (b *Buffer) adjust() {
 	x := b.pcm[b.r:b.w]
 	n := len(x) / b.ch
-	level := mixer.PowerLevel(energy(x), len(x))
-	pause := level < quiet || level < b.peak-28
 	b.sinceCut += int64(n)
 	most := n - b.seam
 	off := b.delay - b.target
@@ -216,6 +219,8 @@ func (b *Buffer) adjust() {
 		return
 	}
 	size := int(min(max(off, -off), int64(most)))
+	level := mixer.PowerLevel(energy(x), len(x))
+	pause := level < quiet || level < b.peak-28
 	if !pause {
 		if off < 0 && off > -int64(b.unit) || off > 0 && !b.mayCut(off) {
 			return

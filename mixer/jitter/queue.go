@@ -128,7 +128,11 @@ func (b *Buffer) Push(p Packet) {
 		return
 	}
 	s.full, s.marker, s.ts, s.arrival = true, p.Marker, ts, p.Arrival
-	s.jump = b.jumped(ts, late)
+	if s.jump = b.far(late); s.jump {
+		// What was learnt of the network is in terms of another clock.
+		b.stats.Resyncs++
+		b.est.reset()
+	}
 	if cap(s.payload) < len(p.Payload) {
 		s.payload = make([]byte, 0, min(maxPayload, max(256, 2*len(p.Payload))))
 	}
@@ -165,7 +169,7 @@ func (b *Buffer) pushLate(seq, ts, late int64) {
 	if seq >= b.base {
 		b.stats.Lost-- // it was counted when its place was passed
 	}
-	if !b.jumped(ts, late) {
+	if !b.far(late) {
 		b.est.add(ts, late)
 	}
 }
@@ -184,18 +188,13 @@ func (b *Buffer) restartAt(p Packet) {
 	b.playing, b.hole = false, false
 }
 
-// jumped tells whether a packet's timestamp is no continuation: it is late or
-// early beyond what a network does. Then what was learnt of the network's
-// jitter is in terms of another clock, and is forgotten.
-func (b *Buffer) jumped(ts, late int64) bool {
+// far tells whether a packet is late or early beyond what a network does, so
+// that its timestamp is no continuation.
+func (b *Buffer) far(late int64) bool {
 	if b.est.n == 0 {
 		return false
 	}
 	limit := samplesOf(b.cfg.MaxDelay, b.rate) + int64(b.rate)
-	if d := late - b.est.max[b.est.cur]; d <= limit && d >= -limit {
-		return false
-	}
-	b.stats.Resyncs++
-	b.est.reset()
-	return true
+	d := late - b.est.max[b.est.cur]
+	return d > limit || d < -limit
 }

@@ -3,3 +3,6 @@
 package jitter
 
 const raceEnabled = true
+
+// simSeeds is how many phases of a scene are played.
+const simSeeds = 2

@@ -16,7 +16,6 @@ import (
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
-	"github.com/earshotrtc/earshot/internal/speech"
 )
 
 func TestMain(m *testing.M) {
@@ -92,31 +91,6 @@ func dial(t testing.TB, srv *engine.Server, user string, change func(*engine.Cli
 		<-c.Done()
 	})
 	return c, rec
-}
-
-// speaker is an Opus source of recorded speech at the pace of the clock.
-type speaker struct {
-	packets [][]byte
-	next    int
-	due     time.Time
-}
-
-func speaks(voice string) *speaker { return &speaker{packets: speech.Packets(voice)} }
-
-func (s *speaker) ReadOpus(ctx context.Context, buf []byte) (int, time.Duration, error) {
-	const frame = 20 * time.Millisecond
-	if s.due.IsZero() {
-		s.due = time.Now()
-	}
-	s.due = s.due.Add(frame)
-	select {
-	case <-time.After(time.Until(s.due)):
-	case <-ctx.Done():
-		return 0, 0, ctx.Err()
-	}
-	n := copy(buf, s.packets[s.next%len(s.packets)])
-	s.next++
-	return n, frame, nil
 }
 
 // recorder is a listener that writes down what it is told. Volumes are kept

@@ -13,6 +13,8 @@ import (
 
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/internal/audio"
+	"github.com/earshotrtc/earshot/internal/speech"
 	"github.com/earshotrtc/earshot/transport"
 	"github.com/earshotrtc/earshot/transport/simnet"
 )
@@ -79,7 +81,7 @@ func (w *world) dial(t *testing.T, user string, change func(*engine.ClientConfig
 			Pin:  pin[:],
 			Conn: func() (net.PacketConn, error) { return w.endpoint(user) },
 		}
-		c.OpusMicrophone = speaks(user)
+		c.OpusMicrophone = audio.NewPacketSource(speech.Packets(user), true)
 		if change != nil {
 			change(c)
 		}
@@ -114,22 +116,8 @@ func (w *world) talk(t *testing.T) (alice, bob *engine.Client, a, b *recorder) {
 
 // listen reads what a client hears until the test ends.
 func listen(t *testing.T, c *engine.Client) {
-	var wg sync.WaitGroup
-	stop := make(chan struct{})
-	wg.Go(func() {
-		pcm := make([]int16, 480)
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				c.ReadPCM(pcm)
-			case <-stop:
-				return
-			}
-		}
-	})
-	t.Cleanup(func() { close(stop); wg.Wait() })
+	_, stop := record(c)
+	t.Cleanup(stop)
 }
 
 // heard is how many packets of the other have been played so far.

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-
-	"github.com/go-audio/riff"
 )
 
 const (
@@ -52,41 +50,33 @@ func (c *counter) Read(p []byte) (int, error) {
 // error that is ErrFormat says where the file is corrupt.
 func NewReader(r io.Reader) (*Reader, error) {
 	in := &counter{r: r}
-	parser := riff.New(in)
-	if err := parser.ParseHeaders(); err != nil {
-		if parser.ID != riff.RiffID && parser.ID != [4]byte{} {
-			return nil, &FormatError{Reason: fmt.Sprintf("this is not a WAV file: found %q, want \"RIFF\"", parser.ID[:])}
-		}
-		return nil, tooShort(0, err, "within the first 12 bytes: this is not a WAV file")
+	var b [12]byte
+	if _, err := io.ReadFull(in, b[:]); err != nil {
+		return nil, tooShort(0, err, "within its first 12 bytes: this is not a WAV file")
 	}
-	if parser.Format != riff.WavFormatID {
-		return nil, &FormatError{Offset: 8, Reason: fmt.Sprintf("this is not a WAV file: found %q, want \"WAVE\"", parser.Format[:])}
+	if riff, wave := string(b[:4]), string(b[8:]); riff != "RIFF" || wave != "WAVE" {
+		return nil, &FormatError{Reason: fmt.Sprintf("this is not a WAV file: found %q and %q, want \"RIFF\" and \"WAVE\"", riff, wave)}
 	}
 	w := &Reader{r: in}
 	for {
 		at := in.n
-		// Not NextChunk, which adds the padding byte to the size and wraps
-		// around at 4 GiB.
-		id, size, err := parser.IDnSize()
-		if err == nil && in.n != at+8 { // riff does not report this
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
+		if _, err := io.ReadFull(in, b[:8]); err != nil {
 			return nil, tooShort(at, err, "before the sound")
 		}
-		switch {
-		case id == riff.FmtID:
+		id, size := string(b[:4]), binary.LittleEndian.Uint32(b[4:])
+		switch id {
+		case "fmt ":
 			if err := w.parseFormat(in, at, size); err != nil {
 				return nil, err
 			}
-		case id == riff.DataFormatID:
+		case "data":
 			if w.header.Channels == 0 {
 				return nil, &FormatError{Offset: at, Reason: "the sound comes before its format"}
 			}
 			return w, w.startData(in, at, size)
 		default:
 			if _, err := io.CopyN(io.Discard, in, int64(size)+int64(size&1)); err != nil {
-				return nil, tooShort(at, err, fmt.Sprintf("within chunk %q of %d bytes", id[:], size))
+				return nil, tooShort(at, err, fmt.Sprintf("within chunk %q of %d bytes", id, size))
 			}
 		}
 	}

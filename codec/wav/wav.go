@@ -11,9 +11,9 @@
 //	...
 //	err = w.Close()
 //
-// The container is read with github.com/go-audio/riff. The sound is read and
-// written here: go-audio/wav reserves a minute of memory per file, allocates
-// for each sample, and believes what a corrupt header says of lengths.
+// go-audio/wav is the reference in the tests, and not used here: it reserves a
+// minute of memory per file, allocates for each sample, and believes what a
+// corrupt header says of lengths.
 package wav
 
 import (

@@ -1,0 +1,5 @@
+//go:build race
+
+package vp8_test
+
+const raceEnabled = true

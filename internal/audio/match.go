@@ -69,17 +69,18 @@ func Similarity(heard, said []int16) (correlation float64, delay time.Duration) 
 	if len(x) == 0 || len(y) == 0 {
 		return 0, 0
 	}
-	// The delay: y inside x with room on both sides.
-	padded := make([]float64, len(x)+2*len(y))
-	copy(padded[len(y):], x)
-	all := correlate(padded, y)
+	// The delay, from the first half minute: y inside x with room on both sides.
+	head, y0 := x[:min(len(x), 60*window)], y[:min(len(y), 60*window)]
+	padded := make([]float64, len(head)+2*len(y0))
+	copy(padded[len(y0):], head)
+	all := correlate(padded, y0)
 	lag := 0
 	for k, c := range all {
 		if c > all[lag] {
 			lag = k
 		}
 	}
-	lag -= len(y)
+	lag -= len(y0)
 
 	// Silence on both sides: heard may begin before what was said.
 	const edge = window + around

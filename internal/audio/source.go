@@ -15,6 +15,9 @@ type SourceConfig struct {
 	Loop bool
 	// Limit ends the source after so much sound. Default none.
 	Limit time.Duration
+	// Stay makes readers wait at the end until their context is over, as if
+	// the microphone had been switched off. Default off: they get io.EOF.
+	Stay bool
 	// Hold makes readers wait for Begin. Default off: the first read begins.
 	Hold bool
 }
@@ -58,6 +61,10 @@ func (s *Source) Skipped() int64 { return s.skipped.Load() }
 func (s *Source) ReadPCM(ctx context.Context, pcm []int16) error {
 	for {
 		if s.pos >= s.end {
+			if s.cfg.Stay {
+				<-ctx.Done()
+				return ctx.Err()
+			}
 			return io.EOF
 		}
 		late, err := s.pace.wait(ctx, s.pos+int64(len(pcm)))

@@ -146,6 +146,22 @@ func TestSourceHold(t *testing.T) {
 	})
 }
 
+func TestSourceStay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSource(SourceConfig{PCM: loud(960), Stay: true})
+		frame := make([]int16, 960)
+		if err := s.ReadPCM(t.Context(), frame); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := s.ReadPCM(ctx, frame); err != context.DeadlineExceeded || time.Since(start) != time.Second {
+			t.Errorf("at the end: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
 func TestSourceCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := Silence()

@@ -1,0 +1,27 @@
+// Command earshot shows Earshot at work: a demo of a whole call, a server, and
+// a client for the terminal.
+//
+//	earshot demo     two users call each other in this process, over QUIC
+//	earshot serve    run a server
+//	earshot call     call somebody, or wait to be called, from the terminal
+//	earshot sign     make or check a UserSig
+//
+// "earshot help" and "earshot <command> -h" say more. The exit code is 0 for
+// success, 1 for a failure, 2 for a wrong command line.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // a second Ctrl-C ends the program at once
+	}()
+	os.Exit(run(ctx, os.Args[1:], console{os.Stdin, os.Stdout, os.Stderr, os.Getenv}))
+}

@@ -28,6 +28,7 @@ type gate struct {
 
 	mu    sync.Mutex
 	addrs map[string]*addrState
+	swept time.Time
 }
 
 type addrState struct {
@@ -106,11 +107,12 @@ func (g *gate) enter(s transport.Session) (leave func(), err error) {
 	}, nil
 }
 
-// sweep forgets addresses that have long done nothing.
+// sweep forgets addresses that have long done nothing, now and then.
 func (g *gate) sweep(now time.Time) {
-	if len(g.addrs) < 1024 {
+	if now.Sub(g.swept) < gateForget {
 		return
 	}
+	g.swept = now
 	for host, st := range g.addrs {
 		if st.pending == 0 && now.Sub(st.seen) > gateForget {
 			delete(g.addrs, host)

@@ -40,6 +40,15 @@ type gate struct {
 	lastStruck   time.Time
 	heardAtStart uint64 // packetsReceived when the list last moved
 
+	// While the path's queue is long video is paced: see pace.
+	lastLook time.Time
+	credit   float64 // bytes
+	pacing   bool
+	share    float64 // of the path's rate, minShare to 1
+
+	lastRound time.Time // when share was last changed
+	lostRound uint64
+
 	// After a control write, lost packets may have to be sent again as stream
 	// data, which video would starve in the same way.
 	controlUntil time.Time
@@ -66,6 +75,13 @@ const (
 	gateVideoTime = 5 * time.Millisecond
 	gateVideoMin  = 2 // packets
 	staleAfter    = 500 * time.Millisecond
+	// pathQueue is how much longer than the least a round trip may take before
+	// video is paced; maxCredit (bytes) and maxDebt bound what pacing remembers.
+	pathQueue = 40 * time.Millisecond
+	maxCredit = 200
+	maxDebt   = time.Second
+	minShare  = 0.05
+	shareStep = 0.02
 	// afterControl is how long after a control write a loss may concern it.
 	afterControl = 3 * time.Second
 	maxRepair    = 200 * time.Millisecond
@@ -73,6 +89,7 @@ const (
 
 // look brings the estimate up to date.
 func (g *gate) look(now time.Time, s linkStats) {
+	g.pace(now, s)
 	dp := s.packetsSent - g.seen.packetsSent + g.spareP
 	db := s.bytesSent - g.seen.bytesSent + g.spareB
 	sent := s.packetsSent != g.seen.packetsSent
@@ -110,6 +127,40 @@ func (g *gate) look(now time.Time, s linkStats) {
 	}
 }
 
+// pace holds video to a share of the path's rate while the path's own queue is
+// long, that is while the round trip takes pathQueue longer than the least
+// seen. NewReno would fill that queue until it overflows, and what overflows
+// or waits in it is speech as well.
+//
+// The rate is taken from cwnd/srtt. That is too high where speech makes NewReno
+// grow a window that is never full, so the share falls with each round trip
+// that loses packets, by the factor NewReno uses, and rises slowly with the
+// others. All bytes sent count: speech and control come out of the rate first.
+// On a path without a queue nothing is paced: the burst of a key frame is
+// quic-go's pacer's.
+func (g *gate) pace(now time.Time, s linkStats) {
+	elapsed := now.Sub(g.lastLook)
+	g.lastLook = now
+	congested := s.rtt > s.minRTT+pathQueue
+	if now.Sub(g.lastRound) > s.rtt {
+		switch {
+		case congested && s.packetsLost > g.lostRound:
+			g.share = max(0.7*g.share, minShare)
+		default:
+			g.share = min(g.share+shareStep, 1)
+		}
+		g.lastRound, g.lostRound = now, s.packetsLost
+	}
+	g.pacing = s.rtt > 0 && congested
+	if !g.pacing {
+		g.credit = 0
+		return
+	}
+	rate := float64(s.cwnd) / s.rtt.Seconds() * float64(s.minRTT+pathQueue) / float64(s.rtt) * g.share
+	g.credit += rate*elapsed.Seconds() - float64(s.bytesSent-g.seen.bytesSent)
+	g.credit = max(min(g.credit, maxCredit), -rate*maxDebt.Seconds())
+}
+
 func (g *gate) strike() {
 	e := g.entries[g.first]
 	g.first = (g.first + 1) % gateLimit
@@ -128,7 +179,7 @@ func (g *gate) open(c Class) bool {
 	if c < NumClasses-1 {
 		return true
 	}
-	if g.repair {
+	if g.repair || g.pacing && (g.credit < 0 || g.video > 0) {
 		return false
 	}
 	if g.video < gateVideoMin || g.seen.rtt <= 0 {

@@ -81,7 +81,7 @@ func newSession(link backend, cfg SessionConfig, dialer bool, log *slog.Logger) 
 	s.control.init(s)
 	s.counters.lastHeard = time.Now()
 	if link.queues() && !cfg.ungated {
-		s.gate = new(gate)
+		s.gate = &gate{share: 1}
 	}
 	return s
 }

@@ -1,0 +1,189 @@
+package transport
+
+import (
+	"testing"
+	"time"
+)
+
+// wire imitates quic-go's counters.
+type wire struct {
+	g   *gate
+	now time.Time
+	s   linkStats
+}
+
+func newWire() *wire {
+	return &wire{g: &gate{share: 1}, now: time.Unix(1000, 0), s: linkStats{cwnd: 40960, rtt: 50 * time.Millisecond, minRTT: 50 * time.Millisecond}}
+}
+
+func (w *wire) hand(size int, c Class) { w.g.handed(w.now, size, c) }
+
+func (w *wire) sent(sizes ...int) {
+	for _, n := range sizes {
+		w.s.packetsSent++
+		w.s.bytesSent += uint64(n)
+	}
+	w.look()
+}
+
+func (w *wire) look() { w.g.look(w.now, w.s) }
+
+func TestGateStrikesOffWhatWasSent(t *testing.T) {
+	w := newWire()
+	w.look()
+	w.hand(1100, 2)
+	w.hand(60, 0)
+	w.hand(1100, 2)
+	if w.g.n != 3 || w.g.video != 2 || w.g.bytes != 2200 {
+		t.Fatalf("%+v", w.g)
+	}
+	w.sent(45) // an acknowledgement
+	if w.g.n != 3 {
+		t.Errorf("an acknowledgement strikes off a datagram: %d left", w.g.n)
+	}
+	w.sent(1100+26, 60+26)
+	if w.g.n != 1 || w.g.video != 1 || w.g.bytes != 1100 {
+		t.Errorf("two sent: %+v", w.g)
+	}
+	w.sent(40, 1126)
+	if w.g.n != 0 || w.g.video != 0 || w.g.bytes != 0 {
+		t.Errorf("all sent: %+v", w.g)
+	}
+	w.sent(1200, 1200) // stream data
+	w.hand(100, 0)
+	w.look()
+	if w.g.n != 1 {
+		t.Error("what was sent before strikes off what was handed over after")
+	}
+}
+
+func TestGateReadsTornCounters(t *testing.T) {
+	for _, bytesFirst := range []bool{true, false} {
+		w := newWire()
+		w.look()
+		w.hand(100, 0)
+		if bytesFirst {
+			w.s.bytesSent += 126
+		} else {
+			w.s.packetsSent++
+		}
+		w.look()
+		if w.g.n != 1 {
+			t.Fatal("half a count strikes off a datagram")
+		}
+		if bytesFirst {
+			w.s.packetsSent++
+		} else {
+			w.s.bytesSent += 126
+		}
+		w.look()
+		if w.g.n != 0 {
+			t.Error("a packet counted in two looks is forgotten")
+		}
+	}
+}
+
+func TestGateOpens(t *testing.T) {
+	w := newWire()
+	w.look()
+	// 5 ms of 40,960 bytes per 50 ms.
+	for i := range 4 {
+		if !w.g.open(2) {
+			t.Fatalf("closed to video after %d packets", i)
+		}
+		w.hand(1100, 2)
+	}
+	if w.g.open(2) || !w.g.open(1) || !w.g.open(0) {
+		t.Error("with 4,400 bytes unsent: want closed to video, open to the others")
+	}
+	for w.g.n < gateLimit {
+		w.hand(60, 0)
+	}
+	if w.g.open(0) {
+		t.Error("open to audio with 16 datagrams unsent")
+	}
+	w.g.refused()
+	if !w.g.open(0) {
+		t.Error("closed though the latest was taken back")
+	}
+
+	slow := newWire()
+	slow.s.cwnd, slow.s.rtt = 2560, time.Second
+	slow.s.minRTT = slow.s.rtt
+	slow.look()
+	slow.hand(1100, 2)
+	if !slow.g.open(2) {
+		t.Error("two packets of video always fit")
+	}
+	slow.hand(1100, 2)
+	if slow.g.open(2) {
+		t.Error("a third does not on a slow path")
+	}
+}
+
+func TestGateForgetsWhatQUICDropped(t *testing.T) {
+	w := newWire()
+	w.look()
+	for range gateLimit {
+		w.hand(1100, 2)
+	}
+	w.now = w.now.Add(10 * time.Second)
+	w.look()
+	if w.g.n != gateLimit {
+		t.Error("forgotten though the peer is silent: a black hole must not fill quic-go's queue")
+	}
+	w.s.packetsReceived++
+	w.look()
+	if w.g.n != 0 {
+		t.Errorf("%d datagrams of which nothing is heard are still on the list", w.g.n)
+	}
+}
+
+func TestGateLeavesRoomForLostControl(t *testing.T) {
+	w := newWire()
+	w.look()
+	w.g.controlUntil = w.now.Add(afterControl)
+	w.s.packetsLost++
+	w.look()
+	if w.g.open(2) || !w.g.open(0) {
+		t.Error("after a loss that may concern control: want closed to video only")
+	}
+	w.sent(300)
+	if !w.g.open(2) {
+		t.Error("still closed after a packet without video went out")
+	}
+	w.now = w.now.Add(2 * afterControl)
+	w.s.packetsLost++
+	w.look()
+	if !w.g.open(2) {
+		t.Error("closed long after the control write")
+	}
+}
+
+func TestGatePacesVideoOnACongestedPath(t *testing.T) {
+	w := newWire()
+	w.look()
+	w.s.rtt = 400 * time.Millisecond
+	w.s.cwnd = 4000
+	share := func() (packets int) {
+		for range 1000 { // 10 s
+			w.now = w.now.Add(10 * time.Millisecond)
+			w.look()
+			if w.g.open(2) {
+				packets++
+				w.hand(1100, 2)
+				w.sent(1126)
+			}
+		}
+		return packets
+	}
+	// 4,000 bytes per 0.4 s, times 90/400: 2,250 bytes a second.
+	if n := share(); n < 15 || n > 30 {
+		t.Errorf("%d packets in 10 s, want about 20", n)
+	}
+	w.s.rtt = w.s.minRTT
+	w.look()
+	if w.g.pacing {
+		t.Error("paced on a free path")
+	}
+}

@@ -203,7 +203,7 @@ func (b *Buffer) beforePull(n int64, now time.Time) {
 	}
 	least := b.est.least()
 	b.target = max(b.est.target(), least+samplesOf(b.cfg.MinDelay, b.rate))
-	b.target = min(b.target, least+max(longest, n))
+	b.target = min(b.target, b.est.now()+max(longest, n))
 	b.trim(b.limit)
 }
 
@@ -220,7 +220,7 @@ func (b *Buffer) notePull(n int64, now time.Time) {
 	}
 }
 
-const closeCall = 500 * time.Microsecond
+const closeCall = 300 * time.Microsecond
 
 // trim drops the oldest packets while the newest has more than limit to wait.
 func (b *Buffer) trim(limit int64) {

@@ -314,10 +314,14 @@ func TestWrap(t *testing.T) {
 	g.want("lost", s.Lost, 0)
 	g.want("played", s.Played, 30)
 	g = newRig(t, Config{})
+	g.dec.record = false
+	pcm := make([]int16, 120)
 	for i := range 70000 {
 		p := g.frame(false)
+		p.Payload = fakePacket(1, 1, false) // 2.5 ms
+		p.Timestamp = uint32(i)*120 - 5000
 		g.push(p)
-		g.b.Pull(make([]int16, 960), time.Time{})
+		g.b.Pull(pcm, time.Time{})
 		if i == 69999 {
 			g.want("played", g.b.Stats().Played, 70000)
 			g.want("concealed", g.b.Stats().ConcealedSamples, 0)

@@ -8,7 +8,7 @@ const (
 	buckets    = 50 // 10 s of sound
 	// breakCost is how much delay is worth avoiding one break in the sound per
 	// buckets × bucketTime.
-	breakCost = 12 * time.Millisecond
+	breakCost = 8 * time.Millisecond
 )
 
 // An estimator remembers how late packets were over the last seconds. All its
@@ -18,6 +18,7 @@ type estimator struct {
 
 	max, min [buckets]int64
 	n, cur   int
+	inCur    int   // packets in the current bucket
 	start    int64 // timestamp at which the current bucket began
 	sorted   [buckets]int64
 }
@@ -27,20 +28,21 @@ func (e *estimator) init(rate int) {
 	e.cost = samplesOf(breakCost, rate)
 }
 
-func (e *estimator) reset() { e.n, e.cur = 0, 0 }
+func (e *estimator) reset() { e.n, e.cur, e.inCur = 0, 0, 0 }
 
 // add notes that the packet of timestamp ts could be played at ts+late at the
 // earliest.
 func (e *estimator) add(ts, late int64) {
+	e.inCur++
 	switch {
 	case e.n == 0:
-		e.n, e.cur, e.start = 1, 0, ts
+		e.n, e.cur, e.inCur, e.start = 1, 0, 1, ts
 		e.max[0], e.min[0] = late, late
 		return
 	case ts-e.start >= e.bucket || e.start-ts >= e.bucket*buckets:
 		e.cur = (e.cur + 1) % buckets
 		e.n = min(e.n+1, buckets)
-		e.start = ts
+		e.start, e.inCur = ts, 1
 		e.max[e.cur], e.min[e.cur] = late, late
 		return
 	}
@@ -65,8 +67,18 @@ func (e *estimator) least() int64 {
 	return m
 }
 
+// now is the lateness of the fastest packet of about the last 200 ms. A delay
+// below it breaks the sound for certain, as after a change of route.
+func (e *estimator) now() int64 {
+	m := e.min[e.cur]
+	if prev := (e.cur + buckets - 1) % buckets; e.inCur < 4 && prev < e.n {
+		m = min(m, e.min[prev])
+	}
+	return m
+}
+
 // target is the delay that costs least: each bucket whose maximum is above it
-// is one break. The buckets beyond the first e.n hold nothing.
+// is one break.
 func (e *estimator) target() int64 {
 	s := e.sorted[:0]
 	for _, v := range e.max[:e.n] { // insertion sort, largest first
@@ -77,10 +89,15 @@ func (e *estimator) target() int64 {
 		}
 		s[i] = v
 	}
+	floor := e.now()
 	best, bestCost := s[0], s[0]
 	for i, v := range s {
+		v = max(v, floor)
 		if c := v + int64(i)*e.cost; c < bestCost {
 			best, bestCost = v, c
+		}
+		if v == floor {
+			break
 		}
 	}
 	return best

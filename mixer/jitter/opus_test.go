@@ -151,6 +151,7 @@ func TestOpusLoss(t *testing.T) {
 	}{
 		{"5 %", opusCall{seconds: 8, wait: wait, loss: 0.05}, 0.9, false},
 		{"5 % with FEC", opusCall{seconds: 8, wait: wait, loss: 0.05, enc: fec}, 0.9, true},
+		{"jitter 0-30 ms", opusCall{seconds: 8, wait: func(r *rand.Rand) time.Duration { return time.Duration(r.Float64() * 30e6) }, loss: 0.01}, 0.9, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			heard, direct, s := c.call.run(t)
@@ -226,6 +227,16 @@ func TestOpusHasFEC(t *testing.T) {
 			t.Errorf("%x has FEC", p)
 		}
 	}
+}
+
+func FuzzOpusHasFEC(f *testing.F) {
+	f.Add([]byte{0x58, 0xff})
+	f.Add([]byte{3, 0xc3, 255, 1, 252, 1, 2, 9})
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if OpusHasFEC(p) && (p[0]>>3 >= 16 || len(p) < 2) {
+			t.Fatalf("%x cannot have FEC", p)
+		}
+	})
 }
 
 func BenchmarkCall(b *testing.B) {

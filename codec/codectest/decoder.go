@@ -270,9 +270,11 @@ func decoderConceal(t *testing.T, d codec.Driver) {
 		t.Errorf("concealing the first frame: %v, level %.0f, want silence", err, rms(pcm[:960]))
 	}
 	for _, k := range keptPackets(t) {
-		concealOne(t, d, k, 1)
+		concealOne(t, d, k, 1, codec.MaxFrameSamples)
+		concealOne(t, d, k, 1, 120)
 		if k.header.Channels == 2 || !raceEnabled {
-			concealOne(t, d, k, 2)
+			concealOne(t, d, k, 2, codec.MaxFrameSamples)
+			concealOne(t, d, k, 2, 360)
 		}
 		dec := newDecoder(t, d, codec.DecoderConfig{})
 		var heard []int16
@@ -303,8 +305,9 @@ func decoderConceal(t *testing.T, d codec.Driver) {
 	}
 }
 
-// concealOne loses every ninth packet.
-func concealOne(t *testing.T, d codec.Driver, k kept, channels int) {
+// concealOne loses every ninth packet, and conceals it in pieces of so many
+// samples.
+func concealOne(t *testing.T, d codec.Driver, k kept, channels, piece int) {
 	dec := newDecoder(t, d, codec.DecoderConfig{Channels: channels})
 	clean := newDecoder(t, d, codec.DecoderConfig{Channels: channels})
 	pcm := make([]int16, codec.MaxFrameSamples*channels)
@@ -320,8 +323,11 @@ func concealOne(t *testing.T, d codec.Driver, k kept, channels int) {
 		if i%9 != 8 {
 			_, err = dec.Decode(p, pcm)
 		} else {
-			joins = append(joins, len(got), len(got)+n)
-			err = dec.Conceal(pcm[:n])
+			for at := 0; at < n && err == nil; at += piece * channels {
+				joins = append(joins, len(got)+at)
+				err = dec.Conceal(pcm[at:min(n, at+piece*channels)])
+			}
+			joins = append(joins, len(got)+n)
 		}
 		if err != nil {
 			t.Fatalf("%s: packet %d: %v", k.name, i, err)
@@ -338,8 +344,8 @@ func concealOne(t *testing.T, d codec.Driver, k kept, channels int) {
 			// A click is a step that speech around it does not make.
 			usual := max(steepest(clean[j-960:j+960]), steepest(x[j-960:j-4]))
 			if step := steepest(x[j-2 : j+2]); step > usual*3/2+200 {
-				t.Errorf("%s, %d channels: a step of %d at sample %d, where the steepest is %d: a click",
-					k.name, channels, step, j, usual)
+				t.Errorf("%s, %d channels, pieces of %d: a step of %d at sample %d, where the steepest is %d: a click",
+					k.name, channels, piece, step, j, usual)
 			}
 		}
 	}
@@ -350,7 +356,7 @@ func concealOne(t *testing.T, d codec.Driver, k kept, channels int) {
 		top = 2
 	}
 	if a, b := rms(got), rms(want); a > top*b || a < 0.7*b {
-		t.Errorf("%s, %d channels: level with losses %.0f, without %.0f", k.name, channels, a, b)
+		t.Errorf("%s, %d channels, pieces of %d: level with losses %.0f, without %.0f", k.name, channels, piece, a, b)
 	}
 }
 

@@ -17,6 +17,12 @@ const maxPacket = 1 << 16
 type decoder struct {
 	dec *opus.Decoder
 	cfg codec.DecoderConfig
+	// SILK conceals in steps of 10 ms. Asked for less, libopus goes on by 10 ms
+	// and throws the rest away, so that each call clicks. The rest is kept in
+	// ahead[used:], and is handed out or faded from next.
+	silk  bool // the last packet had SILK in it
+	ahead []int16
+	used  int
 }
 
 func newDecoder(cfg codec.DecoderConfig) (*decoder, error) {
@@ -24,7 +30,7 @@ func newDecoder(cfg codec.DecoderConfig) (*decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &decoder{cfg: cfg}
+	d := &decoder{cfg: cfg, ahead: make([]int16, cfg.SampleRate/100*cfg.Channels)}
 	return d, d.Reset()
 }
 
@@ -40,8 +46,12 @@ func (d *decoder) Decode(packet []byte, pcm []int16) (int, error) {
 	// hraban/opus goes by cap, and wants whole samples: give it just what the
 	// packet fills.
 	pcm = pcm[: n*d.cfg.Channels : n*d.cfg.Channels]
-	n, err = d.dec.Decode(packet, pcm)
-	return n, wrap(err)
+	if n, err = d.dec.Decode(packet, pcm); err != nil {
+		return 0, wrap(err)
+	}
+	d.silk = codec.ParseTOC(packet[0]).Mode != codec.ModeCELT
+	d.fade(pcm)
+	return n, nil
 }
 
 func (d *decoder) DecodeFEC(packet []byte, pcm []int16) error {
@@ -51,14 +61,66 @@ func (d *decoder) DecodeFEC(packet []byte, pcm []int16) error {
 	if err := d.checkLost(pcm); err != nil {
 		return err
 	}
-	return wrap(d.dec.DecodeFEC(packet, pcm[:len(pcm):len(pcm)]))
+	// The copy is of one frame, the last that was lost.
+	toc := codec.ParseTOC(packet[0])
+	frame := toc.FrameSamples * d.cfg.SampleRate / codec.SampleRate * d.cfg.Channels
+	if toc.Mode == codec.ModeCELT || frame > len(pcm) {
+		return d.conceal(pcm)
+	}
+	before := len(pcm) - frame
+	if err := d.conceal(pcm[:before]); err != nil {
+		return err
+	}
+	pcm = pcm[before:len(pcm):len(pcm)]
+	if err := d.dec.DecodeFEC(packet, pcm); err != nil {
+		return wrap(err)
+	}
+	d.fade(pcm)
+	return nil
 }
 
 func (d *decoder) Conceal(pcm []int16) error {
 	if err := d.checkLost(pcm); err != nil {
 		return err
 	}
-	return wrap(d.dec.DecodePLC(pcm[:len(pcm):len(pcm)]))
+	return d.conceal(pcm)
+}
+
+// conceal fills pcm, which may be empty.
+func (d *decoder) conceal(pcm []int16) error {
+	n := copy(pcm, d.ahead[d.used:])
+	d.used += n
+	pcm = pcm[n:]
+	rest := 0
+	if d.silk {
+		rest = len(pcm) % len(d.ahead)
+	}
+	if whole := len(pcm) - rest; whole > 0 {
+		if err := d.dec.DecodePLC(pcm[:whole:whole]); err != nil {
+			return wrap(err)
+		}
+		pcm = pcm[whole:]
+	}
+	if rest > 0 {
+		d.used = len(d.ahead)
+		if err := d.dec.DecodePLC(d.ahead); err != nil {
+			return wrap(err)
+		}
+		d.used = copy(pcm, d.ahead)
+	}
+	return nil
+}
+
+// fade leads over to pcm from what was concealed ahead.
+func (d *decoder) fade(pcm []int16) {
+	ch := d.cfg.Channels
+	ahead := d.ahead[d.used:]
+	n := min(len(ahead), len(pcm)) / ch
+	for i := range n * ch {
+		w := int32(i/ch + 1)
+		pcm[i] = int16((w*int32(pcm[i]) + (int32(n+1)-w)*int32(ahead[i])) / int32(n+1))
+	}
+	d.used = len(d.ahead)
 }
 
 func (d *decoder) Reset() error {
@@ -68,7 +130,7 @@ func (d *decoder) Reset() error {
 	if err != nil {
 		return wrap(err)
 	}
-	d.dec = dec
+	d.dec, d.silk, d.used = dec, false, len(d.ahead)
 	return nil
 }
 

@@ -31,7 +31,7 @@ func TestVoices(t *testing.T) {
 	if total < 60*codec.SampleRate {
 		t.Errorf("%d s in all, want a minute", total/codec.SampleRate)
 	}
-	if &PCM("alice")[0] != &PCM("alice")[0] {
+	if a, b := PCM("alice"), PCM("alice"); &a[0] != &b[0] {
 		t.Error("PCM is not cached")
 	}
 }

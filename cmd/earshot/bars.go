@@ -14,16 +14,30 @@ import (
 type board struct {
 	w     io.Writer
 	lasts bool // w is a terminal: bars can be drawn over
+
+	mu    sync.Mutex
 	users []string
 	eol   string // "\r\n" while the terminal is raw
-
-	mu   sync.Mutex
-	bars string
+	bars  string
 }
 
 func newBoard(w io.Writer, users ...string) *board {
 	_, tty := isTerminal(w)
 	return &board{w: w, lasts: tty, users: users, eol: "\n"}
+}
+
+// show says whose bars there are.
+func (b *board) show(users ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.users = users
+}
+
+// raw is for terminals that do not go back to the line's start by themselves.
+func (b *board) raw() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.eol = "\r\n"
 }
 
 const clearLine = "\r\x1b[K"
@@ -40,30 +54,26 @@ func (b *board) printf(format string, args ...any) {
 	fmt.Fprint(b.w, clearLine, line, b.eol, b.bars)
 }
 
-// volumes draws the bars of the board's users, or of whoever is in volumes.
+// volumes draws the bars. A star stands for speech.
 func (b *board) volumes(volumes []hooks.UserVolume) {
 	if !b.lasts {
 		return
 	}
 	loud := make(map[string]hooks.UserVolume, len(volumes))
-	users := b.users
 	for _, v := range volumes {
 		loud[v.UserID] = v
-		if len(b.users) == 0 {
-			users = append(users, v.UserID)
-		}
-	}
-	var line strings.Builder
-	for _, u := range users {
-		v := loud[u]
-		mark := ' '
-		if v.Voice {
-			mark = '*'
-		}
-		fmt.Fprintf(&line, "  %s %s%c", u, bar(v.Volume, 20), mark)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	var line strings.Builder
+	for _, u := range b.users {
+		v := loud[u]
+		mark := " "
+		if v.Voice {
+			mark = "*"
+		}
+		fmt.Fprintf(&line, "  %s %s%s", u, bar(v.Volume, 20), mark)
+	}
 	b.bars = line.String()
 	fmt.Fprint(b.w, clearLine, b.bars)
 }

@@ -40,7 +40,7 @@ func commands() []command {
 	return []command{
 		{"demo", "two users call each other in this process, over real QUIC", runDemoCommand, demoHelp},
 		{"serve", "run a server", runServe, serveHelp},
-//		{"call", "call somebody, or wait to be called, from the terminal", runCall, callHelp},
+		{"call", "call somebody, or wait to be called, from the terminal", runCall, callHelp},
 		{"sign", "make or check a UserSig, with which a user signs in", runSign, signHelp},
 	}
 }

@@ -3,7 +3,8 @@
 //
 //   - codec/libopus encodes and decodes Opus with libopus (needs cgo);
 //   - codec/pionopus decodes Opus in pure Go;
-//   - codec/ogg and codec/wav read and write files;
+//   - codec/codectest is the conformance suite for drivers;
+//   - codec/ogg and codec/wav read and write files, codec/ivf reads them;
 //   - codec/vp8 reads the RTP payload of VP8, which is forwarded untouched.
 //
 // PCM is signed 16-bit, interleaved when stereo. A "frame" here is one Opus
@@ -25,6 +26,8 @@ const MaxFrameSamples = 5760
 
 // MaxPacketSize is a buffer size, in bytes, that holds any one-frame Opus
 // packet of up to 20 ms (RFC 6716 section 3.2.1: 1275 bytes and the TOC byte).
+// It is enough for longer ones at the bitrates of speech: an encoder stays
+// within the buffer it is given, at the cost of quality.
 const MaxPacketSize = 1276
 
 // Errors of this package. Drivers wrap them.
@@ -83,7 +86,8 @@ func (c EncoderConfig) FrameSamples() int {
 type Encoder interface {
 	// Encode encodes exactly one frame (FrameSamples × Channels values of pcm)
 	// into packet and returns the packet's length. Zero means that DTX decided
-	// to send nothing. It does not allocate.
+	// to send nothing. A pcm of any other length, and a packet of less than 3
+	// bytes, is ErrBuffer. It does not allocate.
 	Encode(pcm []int16, packet []byte) (int, error)
 	// SetBitrate changes the target, 6000 to 510000 bit/s.
 	SetBitrate(bps int) error

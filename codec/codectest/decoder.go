@@ -201,6 +201,9 @@ func decoderHostile(t *testing.T, d codec.Driver) {
 		}
 	}
 	for toc := range 256 {
+		if raceEnabled && toc%7 != 0 {
+			continue
+		}
 		b := byte(toc)
 		for _, p := range [][]byte{
 			{b}, {b, 0}, {b, 1}, {b, 255}, {b, 0x3f}, {b, 0xc1, 255, 255, 255}, {b, 0x41, 255},

@@ -26,26 +26,50 @@ func TestLookahead(t *testing.T) {
 }
 
 func BenchmarkEncode20ms(b *testing.B) {
-	enc, err := libopus.Driver{}.NewEncoder(codec.EncoderConfig{})
-	if err != nil {
-		b.Fatal(err)
+	for _, bm := range []struct {
+		name string
+		cfg  codec.EncoderConfig
+	}{
+		{"default", codec.EncoderConfig{}},
+		{"default-stereo", codec.EncoderConfig{Channels: 2}},
+		{"silk-16k", codec.EncoderConfig{Bitrate: 16000}},
+		{"celt-64k", codec.EncoderConfig{Bitrate: 64000, Application: codec.LowDelay}},
+		{"fec", codec.EncoderConfig{FEC: true, PacketLoss: 10}},
+		{"complexity-1", codec.EncoderConfig{Complexity: 1}},
+		{"complexity-10", codec.EncoderConfig{Complexity: 10}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			enc, err := libopus.Driver{}.NewEncoder(bm.cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			pcm := speech.PCM("alice")
+			frame := 960
+			if bm.cfg.Channels == 2 {
+				mono := pcm
+				pcm = make([]int16, 2*len(mono))
+				for i, v := range mono {
+					pcm[2*i], pcm[2*i+1] = v, v/2
+				}
+				frame *= 2
+			}
+			packet := make([]byte, codec.MaxPacketSize)
+			at, bytes := 0, 0
+			b.ReportAllocs()
+			for b.Loop() {
+				if at+frame > len(pcm) {
+					at = 0
+				}
+				n, err := enc.Encode(pcm[at:at+frame], packet)
+				if err != nil {
+					b.Fatal(err)
+				}
+				at += frame
+				bytes += n
+			}
+			b.ReportMetric(float64(bytes)*8*50/float64(b.N)/1000, "kbit/s")
+		})
 	}
-	pcm := speech.PCM("alice")
-	packet := make([]byte, codec.MaxPacketSize)
-	at, bytes := 0, 0
-	b.ReportAllocs()
-	for b.Loop() {
-		if at+960 > len(pcm) {
-			at = 0
-		}
-		n, err := enc.Encode(pcm[at:at+960], packet)
-		if err != nil {
-			b.Fatal(err)
-		}
-		at += 960
-		bytes += n
-	}
-	b.ReportMetric(float64(bytes)*8*50/float64(b.N)/1000, "kbit/s")
 }
 
 func BenchmarkDecode20ms(b *testing.B) {

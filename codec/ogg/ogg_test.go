@@ -78,6 +78,9 @@ func TestReadOpusenc(t *testing.T) {
 		if got := r.Samples(); got != want || got >= int64(len(packets)*960-312) {
 			t.Errorf("%s: %d samples, want %d, cut from %d", name, got, want, len(packets)*960-312)
 		}
+		if raceEnabled && name != "bob" { // decoding is ten times slower
+			continue
+		}
 		if got := int64(len(speech.PCM(name))); got != want {
 			t.Errorf("%s: decoded to %d samples, want %d", name, got, want)
 		}

@@ -12,7 +12,11 @@ import (
 // package comment says.
 func TestVoices(t *testing.T) {
 	total := 0
-	for _, name := range Voices() {
+	voices := Voices()
+	if raceEnabled { // decoding is ten times slower
+		voices = voices[3:4]
+	}
+	for _, name := range voices {
 		pcm := PCM(name)
 		total += len(pcm)
 		if s := float64(len(pcm)) / codec.SampleRate; s < 10 || s > 15 {
@@ -28,15 +32,18 @@ func TestVoices(t *testing.T) {
 			t.Errorf("%s: packets of %d samples for %d", name, got, len(pcm))
 		}
 	}
-	if total < 60*codec.SampleRate {
+	if total < 60*codec.SampleRate && !raceEnabled {
 		t.Errorf("%d s in all, want a minute", total/codec.SampleRate)
 	}
-	if a, b := PCM("alice"), PCM("alice"); &a[0] != &b[0] {
+	if a, b := PCM("dave"), PCM("dave"); &a[0] != &b[0] {
 		t.Error("PCM is not cached")
 	}
 }
 
 func TestVoicesDiffer(t *testing.T) {
+	if raceEnabled {
+		t.Skip("decoding is ten times slower")
+	}
 	a, b := PCM("alice"), PCM("bob")
 	n := min(len(a), len(b))
 	var ab, aa, bb float64

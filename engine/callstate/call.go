@@ -1,0 +1,267 @@
+package callstate
+
+import (
+	"slices"
+	"time"
+
+	"github.com/earshotrtc/earshot/hooks"
+)
+
+// Phase is how far a member of a call is.
+type Phase uint8
+
+// The phases. None is not a member's: it is a device's that has no call.
+const (
+	None Phase = iota
+	Ringing
+	In
+)
+
+// A Member is a user who rings or is in a call.
+type Member struct {
+	User  string
+	Phase Phase
+	// By is who invited them; empty for who started the call or joined it.
+	By string
+	// Devices are those that ring, or the one that is in.
+	Devices []string
+	// Since is when they came in and, if later, talking began.
+	Since time.Time
+}
+
+// A Call is a call as its server sees it. It is a value: Apply returns a new
+// one, and slices are never changed in place.
+type Call struct {
+	ID      string
+	Inviter string
+	Group   bool
+	GroupID string
+	Media   hooks.MediaType
+	Data    string
+	Members []Member
+	// Began is when it was first answered.
+	Began time.Time
+	// Over: it has ended, and nothing more happens.
+	Over bool
+}
+
+// Member returns a member, or nil.
+func (c *Call) Member(user string) *Member {
+	for i := range c.Members {
+		if c.Members[i].User == user {
+			return &c.Members[i]
+		}
+	}
+	return nil
+}
+
+func (c *Call) count(p Phase) (n int) {
+	for _, m := range c.Members {
+		if m.Phase == p {
+			n++
+		}
+	}
+	return n
+}
+
+// Users lists the members in a phase, in the order in which they came.
+func (c *Call) Users(p Phase) (users []string) {
+	for _, m := range c.Members {
+		if m.Phase == p {
+			users = append(users, m.User)
+		}
+	}
+	return users
+}
+
+// An Event is something that happens to a call.
+type Event interface{ apply(*step) error }
+
+// An Invitee is a user to be invited, with what the engine knows of them.
+type Invitee struct {
+	User string
+	// Busy: they are in another call.
+	Busy bool
+	// Devices are those that are signed in.
+	Devices []string
+}
+
+// The events. Those that a user causes fail with a [*Refusal] where they make
+// no sense, and nothing happens then.
+type (
+	// Start is the first event of a call: User dials on Device. ID, Group,
+	// GroupID, Media and Data are the call's.
+	Start struct {
+		User, Device string
+		Invitees     []Invitee
+		Timeout      time.Duration
+	}
+	// Invite brings more users into a group call.
+	Invite struct {
+		User     string
+		Invitees []Invitee
+		Timeout  time.Duration
+	}
+	// Accept answers an invitation on Device.
+	Accept struct{ User, Device string }
+	// Reject declines an invitation, for all of the user's devices.
+	Reject struct{ User, Device string }
+	// Ignore declines it as if the user were on the phone: the others are told
+	// that the line is busy.
+	Ignore struct{ User, Device string }
+	// Join enters a running group call without an invitation.
+	Join struct{ User, Device string }
+	// Hangup leaves the call.
+	Hangup struct{ User string }
+	// Switch changes what the call carries.
+	Switch struct {
+		User  string
+		Media hooks.MediaType
+	}
+	// Timeout is a timer that ran out (see [Timer]); those of Users who no
+	// longer ring are passed over.
+	Timeout struct{ Users []string }
+	// Leave takes out a user who is lost (hooks.LeftTimeout) or was kicked
+	// (hooks.LeftKicked).
+	Leave struct {
+		User   string
+		Reason hooks.LeaveReason
+	}
+	// Online and Offline are a device of a ringing user that comes and goes.
+	Online  struct{ User, Device string }
+	Offline struct{ User, Device string }
+	// End ends the call by the server's will.
+	End struct{}
+)
+
+// A Refusal says why a request makes no sense now.
+type Refusal string
+
+func (r Refusal) Error() string { return string(r) }
+
+// Reasons of refusals.
+const (
+	ErrNotInvited Refusal = "the user is not invited to this call now"
+	ErrNotIn      Refusal = "the user is not in this call"
+	ErrAlreadyIn  Refusal = "the user is in this call already"
+	ErrNotGroup   Refusal = "only group calls can be joined, and others invited to them"
+	ErrOver       Refusal = "the call is over"
+	ErrMedia      Refusal = "the call carries that already"
+)
+
+// Apply carries out one event at a time now. On an error the call is as it was
+// and there are no actions.
+func (c Call) Apply(now time.Time, ev Event) (Call, []Action, error) {
+	if c.Over {
+		return c, nil, ErrOver
+	}
+	s := step{Call: c, now: now}
+	s.Members = slices.Clone(c.Members)
+	if err := ev.apply(&s); err != nil {
+		return c, nil, err
+	}
+	return s.Call, s.actions, nil
+}
+
+// step is one application of an event.
+type step struct {
+	Call
+	now     time.Time
+	actions []Action
+}
+
+func (s *step) do(a Action) { s.actions = append(s.actions, a) }
+
+// tell tells devices something.
+func (s *step) tell(devices []string, n Notice) {
+	n.CallID = s.ID
+	for _, d := range devices {
+		s.do(Tell{d, n})
+	}
+}
+
+// tellIn tells all who are in, but one user.
+func (s *step) tellIn(but string, n Notice) {
+	for _, m := range s.Members {
+		if m.Phase == In && m.User != but {
+			s.tell(m.Devices, n)
+		}
+	}
+}
+
+// answered tells what an invited user did: who invited them, or everybody.
+func (s *step) answered(m Member, k Kind) {
+	n := Notice{Kind: k, User: m.User}
+	if s.Group && s.GroupID != "" {
+		for _, other := range s.Members {
+			if other.User != m.User {
+				s.tell(other.Devices, n)
+			}
+		}
+		return
+	}
+	if by := s.Member(m.By); by != nil && by.Phase == In {
+		s.tell(by.Devices, n)
+	}
+}
+
+// remove takes a member out; the user is free again. out is how it ended for
+// them.
+func (s *step) remove(m Member, out hooks.EndReason) {
+	s.Members = slices.DeleteFunc(s.Members, func(x Member) bool { return x.User == m.User })
+	if m.Phase == In {
+		s.do(LeaveRoom{m.Devices[0]})
+	}
+	s.do(Release{m.User})
+	s.log(m, out)
+}
+
+func (s *step) talked(m Member) time.Duration {
+	if m.Phase != In || m.Since.IsZero() {
+		return 0
+	}
+	return max(0, s.now.Sub(m.Since))
+}
+
+// log writes the record of a user's part in the call.
+func (s *step) log(m Member, out hooks.EndReason) {
+	r := Record{User: m.User, Result: hooks.RecordIncoming, Reason: out, Duration: s.talked(m)}
+	switch {
+	case m.User == s.Inviter:
+		r.Result = hooks.RecordOutgoing
+	case m.Phase == Ringing && out != hooks.EndReject:
+		r.Result = hooks.RecordMissed
+	}
+	s.do(r)
+}
+
+// settle ends the call if it has to. cause is why the last one went.
+func (s *step) settle(cause hooks.EndReason) {
+	in := s.count(In)
+	if in > 1 || in == 1 && s.count(Ringing) > 0 {
+		return
+	}
+	s.end(cause)
+}
+
+// end ends the call for all who are left.
+func (s *step) end(cause hooks.EndReason) {
+	reason := cause
+	if !s.Began.IsZero() {
+		switch cause {
+		case hooks.EndReject, hooks.EndNoResponse, hooks.EndLineBusy, hooks.EndCanceled:
+			reason = hooks.EndHangup // they talked, and had talked enough
+		}
+	}
+	for _, m := range slices.Clone(s.Members) {
+		if m.Phase == In {
+			s.remove(m, reason)
+			s.tell(m.Devices, Notice{Kind: Ended, Reason: reason, Duration: s.talked(m)})
+		} else {
+			s.remove(m, hooks.EndCanceled)
+			s.tell(m.Devices, Notice{Kind: Cancelled})
+		}
+	}
+	s.Over = true
+	s.do(Over{Reason: reason})
+}

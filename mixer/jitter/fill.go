@@ -47,10 +47,8 @@ func (b *Buffer) fill(need, done int, now time.Time) int {
 		whole := b.last / b.unit * b.unit // what the copy in p covers
 		if b.cfg.HasFEC(p.payload) {
 			if gap <= int64(whole) {
-				if b.recover(s, p, int(gap), whole) {
-					return 0
-				}
-				continue
+				b.fromCopy(s, p, int(gap), whole)
+				return 0
 			}
 			gap -= int64(whole)
 		}
@@ -126,9 +124,9 @@ func (b *Buffer) play(s int64, p *slot, done int, now time.Time) bool {
 	return true
 }
 
-// recover decodes the frame before p, whose last gap samples are still to
+// fromCopy decodes the frame before p, whose last gap samples are still to
 // play, from the copy in p.
-func (b *Buffer) recover(s int64, p *slot, gap, whole int) bool {
+func (b *Buffer) fromCopy(s int64, p *slot, gap, whole int) {
 	skip := whole - gap
 	var bridge []int16
 	if skip > 0 && b.run < b.muteRun() {
@@ -146,7 +144,7 @@ func (b *Buffer) recover(s int64, p *slot, gap, whole int) bool {
 		clear(out)
 		b.kind, b.loud, b.r, b.w = concealed, false, skip*b.ch, whole*b.ch
 		b.run += int64(gap)
-		return true
+		return
 	}
 	b.stats.FECRecovered++
 	b.r, b.w = skip*b.ch, skip*b.ch
@@ -156,7 +154,6 @@ func (b *Buffer) recover(s int64, p *slot, gap, whole int) bool {
 	b.end = p.ts
 	b.hole = false
 	b.take(gap, false)
-	return true
 }
 
 // take accepts n samples just decoded at pcm[w:].

@@ -86,11 +86,7 @@ func (b *Buffer) Push(p Packet) {
 		return
 	}
 	if !b.synced {
-		b.synced = true
-		b.highest = 1<<32 + int64(p.SequenceNumber)
-		b.next, b.base = b.highest, b.highest
-		b.clock = 1<<40 + int64(p.Timestamp)
-		b.lastTS = b.clock / b.tick
+		b.start(p)
 	}
 	seq := b.highest + int64(int16(p.SequenceNumber-uint16(b.highest)))
 	clock := b.clock + int64(int32(p.Timestamp-uint32(b.clock)))
@@ -174,18 +170,24 @@ func (b *Buffer) pushLate(seq, ts, late int64) {
 	}
 }
 
-// restartAt begins a new stream with p.
+// start takes p for the first packet of a stream. The extended numbers begin
+// far above zero, so that what came before p has one, too.
+func (b *Buffer) start(p Packet) {
+	b.synced = true
+	b.highest = 1<<32 + int64(p.SequenceNumber)
+	b.next, b.base = b.highest, b.highest
+	b.clock = 1<<40 + int64(p.Timestamp)
+	b.lastTS = b.clock / b.tick
+}
+
+// restartAt drops what waits and begins a new stream with p.
 func (b *Buffer) restartAt(p Packet) {
 	b.stats.Resyncs++
 	b.stats.Discarded += uint64(b.flush())
 	b.restart()
 	b.est.reset()
-	b.synced = true
-	b.highest = (b.highest>>16+2)<<16 + int64(p.SequenceNumber)
-	b.next, b.base = b.highest, b.highest
-	b.clock = 1<<40 + int64(p.Timestamp)
-	b.lastTS = b.clock / b.tick
 	b.playing, b.hole = false, false
+	b.start(p)
 }
 
 // far tells whether a packet is late or early beyond what a network does, so

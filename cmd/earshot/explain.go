@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 
-	"github.com/earshotrtc/earshot/codec"
 	"github.com/earshotrtc/earshot/codec/libopus"
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/hooks"
@@ -16,9 +14,9 @@ import (
 )
 
 // errNoOpus is for commands that encode sound, in a build that cannot.
-var errNoOpus = fmt.Errorf("%w: this program was built without libopus, and so can only serve and sign. "+
-	"Install gcc, pkg-config, libopus-dev and libopusfile-dev (\"make deps\" does on Debian and Ubuntu) "+
-	"and build it again with CGO_ENABLED=1", codec.ErrUnsupported)
+var errNoOpus = errors.New("this program was built without libopus, and so can only serve and sign. " +
+	"Install gcc, pkg-config, libopus-dev and libopusfile-dev (\"make deps\" does on Debian and Ubuntu) " +
+	"and build it again with CGO_ENABLED=1")
 
 func needOpus() error {
 	if !libopus.Available {

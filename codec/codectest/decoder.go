@@ -273,11 +273,12 @@ func decoderConceal(t *testing.T, d codec.Driver) {
 		t.Errorf("concealing the first frame: %v, level %.0f, want silence", err, rms(pcm[:960]))
 	}
 	for _, k := range keptPackets(t) {
-		concealOne(t, d, k, 1, codec.MaxFrameSamples)
-		concealOne(t, d, k, 1, 120)
+		concealOne(t, d, k, 1, codec.MaxFrameSamples, 0)
+		concealOne(t, d, k, 1, 120, 0)
+		concealOne(t, d, k, 1, 240, 240) // as a playout does that waits
 		if k.header.Channels == 2 || !raceEnabled {
-			concealOne(t, d, k, 2, codec.MaxFrameSamples)
-			concealOne(t, d, k, 2, 360)
+			concealOne(t, d, k, 2, codec.MaxFrameSamples, 360)
+			concealOne(t, d, k, 2, 360, 0)
 		}
 		dec := newDecoder(t, d, codec.DecoderConfig{})
 		var heard []int16
@@ -309,13 +310,13 @@ func decoderConceal(t *testing.T, d codec.Driver) {
 }
 
 // concealOne loses every ninth packet, and conceals it in pieces of so many
-// samples.
-func concealOne(t *testing.T, d codec.Driver, k kept, channels, piece int) {
+// samples, and more besides.
+func concealOne(t *testing.T, d codec.Driver, k kept, channels, piece, more int) {
 	dec := newDecoder(t, d, codec.DecoderConfig{Channels: channels})
 	clean := newDecoder(t, d, codec.DecoderConfig{Channels: channels})
 	pcm := make([]int16, codec.MaxFrameSamples*channels)
 	var got, want []int16
-	var joins []int
+	var joins [][2]int // where in got, and where that is in want
 	for i, p := range k.packets {
 		n, err := clean.Decode(p, pcm)
 		if err != nil {
@@ -326,11 +327,12 @@ func concealOne(t *testing.T, d codec.Driver, k kept, channels, piece int) {
 		if i%9 != 8 {
 			_, err = dec.Decode(p, pcm)
 		} else {
+			n += more * channels
 			for at := 0; at < n && err == nil; at += piece * channels {
-				joins = append(joins, len(got)+at)
+				joins = append(joins, [2]int{len(got) + at, len(want)})
 				err = dec.Conceal(pcm[at:min(n, at+piece*channels)])
 			}
-			joins = append(joins, len(got)+n)
+			joins = append(joins, [2]int{len(got) + n, len(want)})
 		}
 		if err != nil {
 			t.Fatalf("%s: packet %d: %v", k.name, i, err)
@@ -339,13 +341,13 @@ func concealOne(t *testing.T, d codec.Driver, k kept, channels, piece int) {
 	}
 	for c := range channels {
 		x, clean := channel(got, channels, c), channel(want, channels, c)
-		for _, j := range joins {
-			j /= channels
-			if j < 960 || j+960 > len(x) {
+		for _, at := range joins {
+			j, there := at[0]/channels, at[1]/channels
+			if j < 960 || j+2 > len(x) || there < 1920 || there+960 > len(clean) {
 				continue
 			}
 			// A click is a step that speech around it does not make.
-			usual := max(steepest(clean[j-960:j+960]), steepest(x[j-960:j-4]))
+			usual := max(steepest(clean[there-1920:there+960]), steepest(x[j-960:j-4]))
 			if step := steepest(x[j-2 : j+2]); step > usual*3/2+200 {
 				t.Errorf("%s, %d channels, pieces of %d: a step of %d at sample %d, where the steepest is %d: a click",
 					k.name, channels, piece, step, j, usual)

@@ -18,7 +18,7 @@
 //
 // The pages are read and written here rather than with pion's packages
 // because those do not hand out where packets of one page end, write a fixed
-// pre-skip and one page per packet (a third more bytes), and cannot say where
+// pre-skip and one page per packet (28 bytes more each), and cannot say where
 // a file is corrupt. Files that pion and the Opus tools write are read, and
 // the other way round.
 package ogg

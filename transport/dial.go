@@ -38,6 +38,8 @@ type QUICDialer struct {
 	Session SessionConfig
 	// Logger takes what the sessions log. Default: silent.
 	Logger *slog.Logger
+
+	source func(remote *net.UDPAddr) (netip.Addr, error) // sourceIP, or a test's
 }
 
 // Dial connects to a listener at "host:port". If the host has several
@@ -68,7 +70,10 @@ func (d *QUICDialer) Dial(ctx context.Context, addr string) (Session, error) {
 }
 
 func (d *QUICDialer) dial(ctx context.Context, remote *net.UDPAddr, tlsConfig *tls.Config) (*session, error) {
-	p := &paths{remote: remote, own: d.Conn == nil}
+	p := &paths{remote: remote, own: d.Conn == nil, source: d.source}
+	if p.source == nil {
+		p.source = sourceIP
+	}
 	var conn net.PacketConn
 	var err error
 	if p.own {

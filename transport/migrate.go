@@ -54,8 +54,20 @@ type path struct {
 
 func newPath(conn net.PacketConn) *path {
 	s := newSocket(conn)
-	return &path{s, &quic.Transport{Conn: wrapSocket(s)}}
+	return &path{s, &quic.Transport{Conn: wrapSocket(s), ConnectionIDGenerator: noConnectionID{}}}
 }
+
+// noConnectionID gives the client connection IDs of no length: each of its
+// sockets serves one connection, so there is nothing to tell apart (RFC 9000
+// section 5.1). It is also what makes a third migration possible: a server of
+// quic-go (v0.64.1, path_manager.go, SwitchToPath) does not retire the ID of
+// the path it has switched to, and soon has none left for another.
+type noConnectionID struct{}
+
+func (noConnectionID) GenerateConnectionID() (quic.ConnectionID, error) {
+	return quic.ConnectionID{}, nil
+}
+func (noConnectionID) ConnectionIDLen() int { return 0 }
 
 // close may be called only when no connection needs the path: see socket.
 func (p *path) close() {
@@ -69,6 +81,7 @@ type paths struct {
 	conn   *quic.Conn
 	remote *net.UDPAddr
 	own    bool // the dialer opened the socket
+	source func(remote *net.UDPAddr) (netip.Addr, error)
 	log    *slog.Logger
 	local  addrBox
 
@@ -103,7 +116,7 @@ func (p *paths) sourceOf(q *path) net.Addr {
 	if !ok || !udp.IP.IsUnspecified() {
 		return q.socket.LocalAddr()
 	}
-	if ip, err := sourceIP(p.remote); err == nil {
+	if ip, err := p.source(p.remote); err == nil {
 		return &net.UDPAddr{IP: ip.AsSlice(), Port: udp.Port, Zone: ip.Zone()}
 	}
 	return udp
@@ -194,7 +207,7 @@ func (p *paths) close() {
 // watch moves the session when the address that the machine would use to reach
 // the server changes: Wi-Fi to mobile, a new lease, a VPN that comes or goes.
 func (p *paths) watch(ctx context.Context) {
-	last, _ := sourceIP(p.remote)
+	last, _ := p.source(p.remote)
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {
@@ -203,7 +216,7 @@ func (p *paths) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		ip, err := sourceIP(p.remote)
+		ip, err := p.source(p.remote)
 		if err != nil || ip == last {
 			continue // no way to the server at all: wait for one
 		}

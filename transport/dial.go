@@ -39,7 +39,7 @@ type QUICDialer struct {
 	// Logger takes what the sessions log. Default: silent.
 	Logger *slog.Logger
 
-	source func(remote *net.UDPAddr) (netip.Addr, error) // sourceIP, or a test's
+	source func(remote *net.UDPAddr) (netip.Addr, error) // nil: sourceIP; set by tests
 }
 
 // Dial connects to a listener at "host:port". If the host has several
@@ -71,9 +71,6 @@ func (d *QUICDialer) Dial(ctx context.Context, addr string) (Session, error) {
 
 func (d *QUICDialer) dial(ctx context.Context, remote *net.UDPAddr, tlsConfig *tls.Config) (*session, error) {
 	p := &paths{remote: remote, own: d.Conn == nil, source: d.source}
-	if p.source == nil {
-		p.source = sourceIP
-	}
 	var conn net.PacketConn
 	var err error
 	if p.own {

@@ -81,7 +81,7 @@ type paths struct {
 	conn   *quic.Conn
 	remote *net.UDPAddr
 	own    bool // the dialer opened the socket
-	source func(remote *net.UDPAddr) (netip.Addr, error)
+	source func(remote *net.UDPAddr) (netip.Addr, error) // nil: sourceIP
 	log    *slog.Logger
 	local  addrBox
 
@@ -116,7 +116,7 @@ func (p *paths) sourceOf(q *path) net.Addr {
 	if !ok || !udp.IP.IsUnspecified() {
 		return q.socket.LocalAddr()
 	}
-	if ip, err := p.source(p.remote); err == nil {
+	if ip, err := p.sourceIP(); err == nil {
 		return &net.UDPAddr{IP: ip.AsSlice(), Port: udp.Port, Zone: ip.Zone()}
 	}
 	return udp
@@ -207,7 +207,7 @@ func (p *paths) close() {
 // watch moves the session when the address that the machine would use to reach
 // the server changes: Wi-Fi to mobile, a new lease, a VPN that comes or goes.
 func (p *paths) watch(ctx context.Context) {
-	last, _ := p.source(p.remote)
+	last, _ := p.sourceIP()
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {
@@ -216,7 +216,7 @@ func (p *paths) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		ip, err := p.source(p.remote)
+		ip, err := p.sourceIP()
 		if err != nil || ip == last {
 			continue // no way to the server at all: wait for one
 		}
@@ -243,6 +243,13 @@ func sourceIP(remote *net.UDPAddr) (netip.Addr, error) {
 	}
 	defer c.Close()
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
+}
+
+func (p *paths) sourceIP() (netip.Addr, error) {
+	if p.source != nil {
+		return p.source(p.remote)
+	}
+	return sourceIP(p.remote)
 }
 
 // dialSocket opens a socket towards remote. It is not bound to an address, so

@@ -7,8 +7,10 @@ const (
 	bucketTime = 200 * time.Millisecond
 	buckets    = 50 // 10 s of sound
 	// breakCost is how much delay is worth avoiding one break in the sound per
-	// buckets × bucketTime.
-	breakCost = 8 * time.Millisecond
+	// buckets × bucketTime, and breakShare how many samples made up in breaks
+	// weigh as much as one sample of delay.
+	breakCost  = 8 * time.Millisecond
+	breakShare = 8
 )
 
 // An estimator remembers how late packets were over the last seconds. All its
@@ -78,7 +80,7 @@ func (e *estimator) now() int64 {
 }
 
 // target is the delay that costs least: each bucket whose maximum is above it
-// is one break.
+// is one break, as long as the maximum is above it.
 func (e *estimator) target() int64 {
 	s := e.sorted[:0]
 	for _, v := range e.max[:e.n] { // insertion sort, largest first
@@ -91,9 +93,12 @@ func (e *estimator) target() int64 {
 	}
 	floor := e.now()
 	best, bestCost := s[0], s[0]
+	var over int64 // sum of the maxima above v
 	for i, v := range s {
 		v = max(v, floor)
-		if c := v + int64(i)*e.cost; c < bestCost {
+		broken := over - int64(i)*v // samples made up in all the breaks
+		over += s[i]
+		if c := v + int64(i)*e.cost + broken/breakShare; c < bestCost {
 			best, bestCost = v, c
 		}
 		if v == floor {

@@ -5,4 +5,4 @@ package jitter
 const raceEnabled = true
 
 // simSeeds is how many phases of a scene are played.
-const simSeeds = 2
+const simSeeds = 1

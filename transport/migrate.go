@@ -80,7 +80,7 @@ func (p *path) close() {
 type paths struct {
 	conn   *quic.Conn
 	remote *net.UDPAddr
-	own    bool // the dialer opened the socket
+	own    bool                                          // the dialer opened the socket
 	source func(remote *net.UDPAddr) (netip.Addr, error) // nil: sourceIP
 	log    *slog.Logger
 	local  addrBox

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -221,8 +222,9 @@ func oneHandlerAtATime(e *env) {
 		inside.Add(-1)
 	})
 	const streams, each = 4, 50
+	var wg sync.WaitGroup
 	for range streams {
-		go func() {
+		wg.Go(func() {
 			st, err := client.OpenFlowStream(e.context(), 2)
 			if err != nil {
 				e.Error(err)
@@ -235,7 +237,8 @@ func oneHandlerAtATime(e *env) {
 				client.Send(transport.Packet{Flow: 2, Payload: rtp(50, i)})
 			}
 			st.Close()
-		}()
+		})
 	}
+	wg.Wait()
 	e.eventually("all packets arrive", func() bool { return total.Load() >= streams*each })
 }

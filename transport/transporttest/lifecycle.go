@@ -210,6 +210,7 @@ func stats(e *env) {
 	for range 20 {
 		b.pass()
 	}
+	e.eventually("all are counted as sent", func() bool { return client.Stats().MediaSent >= 20 })
 	st, sst := client.Stats(), server.Stats()
 	if st.MediaSent != 20 || sst.MediaReceived != 20 {
 		e.Errorf("20 packets sent: MediaSent %d, MediaReceived %d", st.MediaSent, sst.MediaReceived)

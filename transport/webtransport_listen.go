@@ -118,14 +118,17 @@ func (s *wtServer) connect(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	}
-	sess, err := s.wt.Upgrade(w, r)
+	kept := &keptStream{w, w.(http.Flusher), w.(http3.Settingser), nil}
+	sess, err := s.wt.Upgrade(kept, r)
 	if err != nil {
 		log.Info("transport: WebTransport refused", "err", err)
 		c.opened.Store(false)
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	ours := newSession(newWTLink(c.conn, sess, nil), s.l.cfg.Session, false, s.l.log)
+	link := newWTLink(c.conn, sess, nil)
+	link.connect = kept.str
+	ours := newSession(link, s.l.cfg.Session, false, s.l.log)
 	if r.Header.Get("WT-Available-Protocols") != "" && sess.SessionState().ApplicationProtocol == "" {
 		log.Info("transport: WebTransport refused: the page does not offer the protocol " + WebTransportProtocol)
 		ours.CloseWithError(roq.ExpectationUnmet, "want the protocol "+WebTransportProtocol)
@@ -134,4 +137,18 @@ func (s *wtServer) connect(w http.ResponseWriter, r *http.Request) {
 	if err := s.l.acceptor.add(s.l.ctx, ours); err != nil {
 		ours.CloseWithError(roq.NoError, "listener closed")
 	}
+}
+
+// A keptStream is a http3.Server's ResponseWriter that remembers the stream
+// which the handler took over.
+type keptStream struct {
+	http.ResponseWriter
+	http.Flusher
+	http3.Settingser
+	str *http3.Stream
+}
+
+func (k *keptStream) HTTPStream() *http3.Stream {
+	k.str = k.ResponseWriter.(http3.HTTPStreamer).HTTPStream()
+	return k.str
 }

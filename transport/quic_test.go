@@ -269,7 +269,9 @@ func TestStrangers(t *testing.T) {
 	}{{"hq-29", "does not speak roq-14-earshot"}, {roq.ALPNEarshot, "does not support QUIC datagrams"}} {
 		tlsConf := tlsConf.Clone()
 		tlsConf.NextProtos = []string{c.protocol}
-		other, err := quic.ListenAddr("127.0.0.1:0", tlsConf, nil)
+		socket := must(net.ListenPacket("udp4", "127.0.0.1:0"))
+		tr := &quic.Transport{Conn: socket}
+		other, err := tr.Listen(tlsConf, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +281,8 @@ func TestStrangers(t *testing.T) {
 		} else if !strings.Contains(err.Error(), c.want) {
 			t.Errorf("a server of %q: %v", c.protocol, err)
 		}
-		other.Close()
+		tr.Close()
+		socket.Close()
 	}
 }
 

@@ -4,31 +4,23 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 )
 
-// A call is ringing around a room, from dialling to the end. All of it is
-// guarded by Server.mu.
+// A call is a state machine (package callstate), and the room around which it
+// rings. All of it is guarded by Server.mu.
 type call struct {
-	id      string
-	inviter string
-	media   hooks.MediaType
-	data    string
-	room    *room
-	members map[string]*member // by user ID, as long as they ring or are in
-	until   time.Time          // when the ringing ends
-	ringing *time.Timer
-	began   time.Time // when it was first answered
-}
-
-// A member is a user in a call: in, on a device, or still ringing.
-type member struct {
-	userID string
-	device *device // nil while ringing
-	told   bool    // the invitation has reached a device
+	state  callstate.Call
+	room   *room
+	began  time.Time // when it was dialled
+	until  time.Time // when the last ringing ends
+	timers []*time.Timer
+	routes map[string]bool // users whose host shows the call in a view of its own
 }
 
 // refuse is an error with a code of the original's.
@@ -36,15 +28,30 @@ func refuse(code hooks.Code, format string, args ...any) error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// startCall rings a user, and puts the caller into the call's room.
+func newCallID() string {
+	var b [12]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// startCall rings users, and puts the caller into the call's room.
 func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
-	if len(req.UserIDs) != 1 || req.GroupID != "" {
-		return "", refuse(hooks.CodeUnsupported, "group calls are not there yet; name one user")
+	callees := distinct(req.UserIDs, d.userID)
+	if len(callees) == 0 {
+		return "", refuse(hooks.CodeBadParam, "%s cannot call nobody else", d.userID)
 	}
-	callee := req.UserIDs[0]
-	if callee == d.userID {
-		return "", refuse(hooks.CodeBadParam, "%s cannot call themselves", callee)
+	if req.IsGroup && len(callees)+1 > s.cfg.MaxCallUsers {
+		return "", refuse(hooks.CodeBadParam, "a call has at most %d users", s.cfg.MaxCallUsers)
 	}
+	ask := hooks.CallRequest{Caller: d.userID, Callees: callees, IsGroup: req.IsGroup, GroupID: req.GroupID, Media: req.Media}
+	if err := s.decideCall(ask); err != nil {
+		return "", err
+	}
+	if err := s.decideAdmit(hooks.AdmitRequest{UserID: d.userID, GroupID: req.GroupID, Media: req.Media}); err != nil {
+		return "", err
+	}
+	routes := s.decideRoutes(append([]string{d.userID}, callees...), ask)
+
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -55,250 +62,323 @@ func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
 	case s.busy[d.userID] != nil:
 		return "", ErrBusy
 	}
-	ring := s.cfg.CallTimeout
-	if req.TimeoutMS > 0 {
-		ring = time.Duration(req.TimeoutMS) * time.Millisecond
-	}
 	c := &call{
-		id:      newCallID(),
-		inviter: d.userID,
-		media:   req.Media,
-		data:    req.UserData,
-		room:    newRoom(s),
-		members: map[string]*member{d.userID: {userID: d.userID}},
-		until:   time.Now().Add(ring),
+		state: callstate.Call{
+			ID: newCallID(), Group: req.IsGroup, GroupID: req.GroupID, Media: req.Media, Data: req.UserData,
+		},
+		room: newRoom(s), began: time.Now(), routes: routes,
 	}
-	s.calls[c.id] = c
-	s.busy[d.userID] = c
-	s.enter(c, d)
-
-	if s.busy[callee] != nil {
-		s.log.Debug("line busy", "caller", d.userID, "callee", callee)
-		d.tell(signal.TypeLineBusy, signal.CallUser{CallID: c.id, UserID: callee})
-		s.endCall(c, hooks.EndLineBusy)
-		return c.id, nil
-	}
-	c.members[callee] = &member{userID: callee}
-	s.busy[callee] = c
-	if callee := s.users[callee]; callee != nil {
-		s.invite(c, callee)
-	}
-	c.ringing = time.AfterFunc(ring, func() { s.ringOver(c) })
-	return c.id, nil
-}
-
-func newCallID() string {
-	var b [12]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
-}
-
-// invite rings one device.
-func (s *Server) invite(c *call, d *device) {
-	c.members[d.userID].told = true
-	d.tell(signal.TypeInvited, signal.Invited{
-		CallID: c.id, Sponsor: c.inviter, Media: c.media, UserData: c.data,
-		TimeoutMS: int(max(0, time.Until(c.until)) / time.Millisecond),
+	s.calls[c.state.ID] = c
+	s.observe(hooks.Event{Kind: hooks.EventCallStarted, UserID: d.userID, Users: callees, CallID: c.state.ID, GroupID: req.GroupID, Media: req.Media})
+	err := s.apply(c, callstate.Start{
+		User: d.userID, Device: d.id, Invitees: s.invitees(c, callees), Timeout: s.ringTime(req.TimeoutMS),
 	})
+	return c.state.ID, err
 }
 
-// inviteWaiting rings a device that has just signed in with an invitation that
-// came while its user was offline.
-func (s *Server) inviteWaiting(d *device) {
-	if c := s.busy[d.userID]; c != nil {
-		if m := c.members[d.userID]; m != nil && m.device == nil {
-			s.invite(c, d)
+// distinct returns the users once each, without one of them.
+func distinct(users []string, without string) (out []string) {
+	seen := map[string]bool{without: true}
+	for _, u := range users {
+		if !seen[u] {
+			seen[u] = true
+			out = append(out, u)
 		}
 	}
+	return out
 }
 
-// enter puts a device into the call's room and tells everybody.
-func (s *Server) enter(c *call, d *device) {
-	in := c.in()
-	c.members[d.userID].device = d
-	d.call = c
-	e := signal.Entered{CallID: c.id, Inviter: c.inviter, Media: c.media}
-	for _, m := range in {
-		e.UserIDs = append(e.UserIDs, m.userID)
+func (s *Server) ringTime(ms int) time.Duration {
+	if ms > 0 {
+		return time.Duration(ms) * time.Millisecond
 	}
-	d.tell(signal.TypeEntered, e)
-	for _, m := range in {
-		m.device.tell(signal.TypeUserEnter, signal.CallUser{CallID: c.id, UserID: d.userID})
-	}
-	c.room.join(d)
+	return s.cfg.CallTimeout
 }
 
-// in are the members that are in the room.
-func (c *call) in() []*member {
-	var in []*member
-	for _, m := range c.members {
-		if m.device != nil {
-			in = append(in, m)
+// invitees says of users to be invited what the state machine has to know.
+func (s *Server) invitees(c *call, users []string) (list []callstate.Invitee) {
+	for _, u := range users {
+		i := callstate.Invitee{User: u, Busy: s.busy[u] != nil && s.busy[u] != c}
+		for _, d := range s.users[u] {
+			i.Devices = append(i.Devices, d.id)
 		}
+		list = append(list, i)
 	}
-	return in
+	return list
 }
 
-// memberOf finds the call that a request names, and its sender in it.
-func (s *Server) memberOf(d *device, callID string) (*call, *member, error) {
-	c := s.calls[callID]
-	if c == nil || c.members[d.userID] == nil {
-		return nil, nil, refuse(hooks.CodeRefused, "there is no such call for %s now", d.userID)
+// inviteUsers brings more users into a group call.
+func (s *Server) inviteUsers(d *device, req *signal.Invite) error {
+	users := distinct(req.UserIDs, d.userID)
+	if len(users) == 0 {
+		return refuse(hooks.CodeBadParam, "nobody else to invite")
 	}
-	return c, c.members[d.userID], nil
-}
-
-func (s *Server) acceptCall(d *device, callID string) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, m, err := s.memberOf(d, callID)
+	c, err := s.callOf(d, req.CallID)
 	if err != nil {
-		return err
-	}
-	if m.device != nil {
-		return refuse(hooks.CodeRefused, "the call is accepted already")
-	}
-	c.stopRinging()
-	for _, in := range c.in() {
-		in.device.tell(signal.TypeAccepted, signal.CallUser{CallID: c.id, UserID: d.userID})
-	}
-	s.enter(c, d)
-	c.began = time.Now()
-	for _, in := range c.in() {
-		in.device.tell(signal.TypeCallBegin, signal.CallRef{CallID: c.id})
-	}
-	return nil
-}
-
-func (s *Server) reject(d *device, callID string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, m, err := s.memberOf(d, callID)
-	if err != nil {
-		return err
-	}
-	if m.device != nil {
-		return refuse(hooks.CodeRefused, "the call is accepted already; hang up instead")
-	}
-	s.out(c, d.userID)
-	for _, in := range c.in() {
-		in.device.tell(signal.TypeRejected, signal.CallUser{CallID: c.id, UserID: d.userID})
-	}
-	s.endCall(c, hooks.EndReject)
-	return nil
-}
-
-// hangup leaves a call; for one who still rings it is a reject.
-func (s *Server) hangup(d *device, callID string) error {
-	s.mu.Lock()
-	c, m, err := s.memberOf(d, callID)
-	if err != nil || m.device == nil {
 		s.mu.Unlock()
-		if err != nil {
+		return err
+	}
+	st := c.state
+	s.mu.Unlock()
+	if len(st.Members)+len(users) > s.cfg.MaxCallUsers {
+		return refuse(hooks.CodeBadParam, "a call has at most %d users", s.cfg.MaxCallUsers)
+	}
+	ask := hooks.CallRequest{Caller: d.userID, Callees: users, IsGroup: st.Group, GroupID: st.GroupID, Media: st.Media, CallID: st.ID}
+	if err := s.decideCall(ask); err != nil {
+		return err
+	}
+	routes := s.decideRoutes(users, ask)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for u, custom := range routes {
+		c.routes[u] = custom
+	}
+	return s.apply(c, callstate.Invite{User: d.userID, Invitees: s.invitees(c, users), Timeout: s.ringTime(req.TimeoutMS)})
+}
+
+// callOf finds the call that a request names, of which its sender must be a
+// member: another's call might as well not be there.
+func (s *Server) callOf(d *device, callID string) (*call, error) {
+	c := s.calls[callID]
+	if c == nil || c.state.Member(d.userID) == nil {
+		return nil, refuse(hooks.CodeRefused, "there is no such call for %s now", d.userID)
+	}
+	return c, nil
+}
+
+// inCall finds the call that a request names, which its sender must be in, on
+// this device.
+func (s *Server) inCall(d *device, callID string) (*call, error) {
+	c, err := s.callOf(d, callID)
+	if err == nil && d.call != c {
+		err = refuse(hooks.CodeRefused, "%s is not in the call on this device", d.userID)
+	}
+	return c, err
+}
+
+// enterCall answers an invitation, or joins a running group call.
+func (s *Server) enterCall(d *device, callID string, join bool) error {
+	s.mu.Lock()
+	c := s.calls[callID]
+	if c == nil || !join && c.state.Member(d.userID) == nil || join && !c.state.Group {
+		s.mu.Unlock()
+		return refuse(hooks.CodeRefused, "there is no such call for %s now", d.userID)
+	}
+	st := c.state
+	s.mu.Unlock()
+	if join && st.GroupID != "" {
+		if err := s.decideMembers(st.GroupID, []string{d.userID}); err != nil {
 			return err
 		}
-		return s.reject(d, callID)
 	}
+	if err := s.decideAdmit(hooks.AdmitRequest{UserID: d.userID, CallID: callID, GroupID: st.GroupID, Media: st.Media}); err != nil {
+		return err
+	}
+	var routes map[string]bool
+	if join {
+		routes = s.decideRoutes([]string{d.userID}, hooks.CallRequest{Caller: st.Inviter, IsGroup: true, GroupID: st.GroupID, Media: st.Media})
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.leaveCall(c, d.userID, hooks.LeftVoluntarily)
+	if busy := s.busy[d.userID]; busy != nil && busy != c {
+		return ErrBusy
+	}
+	if !join {
+		return s.apply(c, callstate.Accept{User: d.userID, Device: d.id})
+	}
+	if c.state.Member(d.userID) == nil && len(c.state.Members) >= s.cfg.MaxCallUsers {
+		return refuse(hooks.CodeRefused, "a call has at most %d users", s.cfg.MaxCallUsers)
+	}
+	for u, custom := range routes {
+		c.routes[u] = custom
+	}
+	return s.apply(c, callstate.Join{User: d.userID, Device: d.id})
+}
+
+// aboutCall carries out a request that needs no decision of the host's.
+func (s *Server) aboutCall(d *device, typ signal.Type, callID string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.callOf(d, callID)
+	if err != nil {
+		return err
+	}
+	ringing := c.state.Member(d.userID).Phase == callstate.Ringing
+	switch {
+	case typ == signal.TypeReject, typ == signal.TypeHangup && ringing:
+		return s.apply(c, callstate.Reject{User: d.userID, Device: d.id})
+	case typ == signal.TypeIgnore:
+		return s.apply(c, callstate.Ignore{User: d.userID, Device: d.id})
+	}
+	if _, err := s.inCall(d, callID); err != nil {
+		return err
+	}
+	return s.apply(c, callstate.Hangup{User: d.userID})
+}
+
+// switchMedia changes what a call carries.
+func (s *Server) switchMedia(d *device, req *signal.Switch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.inCall(d, req.CallID)
+	if err != nil {
+		return err
+	}
+	if err := s.apply(c, callstate.Switch{User: d.userID, Media: req.Media}); err != nil {
+		return err
+	}
+	if req.Media == hooks.MediaAudio { // nobody sends video into an audio call
+		for _, t := range slices.Clone(c.room.tracks) {
+			if t.kind == signal.KindVideo {
+				c.room.drop(t)
+			}
+		}
+		c.room.reroute()
+	}
 	return nil
 }
 
-// ringOver is called when nobody answered in time.
-func (s *Server) ringOver(c *call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.calls[c.id] != c || !c.began.IsZero() {
-		return
+// apply carries out an event of a call. Server.mu is held.
+func (s *Server) apply(c *call, ev callstate.Event) error {
+	next, actions, err := c.state.Apply(time.Now(), ev)
+	if err != nil {
+		return refuse(hooks.CodeRefused, "%v", err)
 	}
-	var late []string
-	for _, m := range c.members {
-		if m.device == nil {
-			late = append(late, m.userID)
+	c.state = next
+	for _, a := range actions {
+		s.carryOut(c, a)
+	}
+	return nil
+}
+
+// carryOut does one thing that the state machine said.
+func (s *Server) carryOut(c *call, a callstate.Action) {
+	id := c.state.ID
+	switch a := a.(type) {
+	case callstate.Tell:
+		if d := s.byID[a.Device]; d != nil {
+			s.notify(c, d, a.Notice)
 		}
-	}
-	for _, userID := range late {
-		s.out(c, userID)
-		if d := s.users[userID]; d != nil {
-			d.tell(signal.TypeTimedOut, signal.TimedOut{CallID: c.id, UserIDs: []string{}})
+	case callstate.Timer:
+		c.until = a.At
+		c.timers = append(c.timers, time.AfterFunc(time.Until(a.At), func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.apply(c, callstate.Timeout{Users: a.Users})
+		}))
+	case callstate.EnterRoom:
+		if d := s.byID[a.Device]; d != nil {
+			d.call = c // it joins the room when it is told so: see notify
+			s.observe(hooks.Event{Kind: hooks.EventUserEntered, UserID: d.userID, CallID: id, Device: d.id})
 		}
-		for _, in := range c.in() {
-			in.device.tell(signal.TypeNoResponse, signal.CallUser{CallID: c.id, UserID: userID})
+	case callstate.LeaveRoom:
+		if d := s.byID[a.Device]; d != nil {
+			c.room.leave(d)
+			d.call = nil
+			s.observe(hooks.Event{Kind: hooks.EventUserLeft, UserID: d.userID, CallID: id, Device: d.id})
 		}
-	}
-	for _, in := range c.in() {
-		in.device.tell(signal.TypeTimedOut, signal.TimedOut{CallID: c.id, UserIDs: late})
-	}
-	s.endCall(c, hooks.EndNoResponse)
-}
-
-// leaveCall takes a user out of a call, which ends it: fewer than two are left.
-func (s *Server) leaveCall(c *call, userID string, why hooks.LeaveReason) {
-	m := c.members[userID]
-	if m.device == nil { // still ringing, and the device is gone: it may sign in again
-		return
-	}
-	reason := hooks.EndHangup
-	switch {
-	case why == hooks.LeftTimeout:
-		reason = hooks.EndOffline
-	case why == hooks.LeftKicked:
-		reason = hooks.EndByServer
-	case c.began.IsZero():
-		reason = hooks.EndCanceled
-	}
-	d := m.device
-	s.out(c, userID)
-	for _, in := range c.in() {
-		in.device.tell(signal.TypeUserLeave, signal.UserLeave{CallID: c.id, UserID: userID, Reason: why})
-	}
-	d.tell(signal.TypeCallEnd, c.ended(reason))
-	s.endCall(c, reason)
-}
-
-func (c *call) ended(reason hooks.EndReason) signal.CallEnd {
-	e := signal.CallEnd{CallID: c.id, Reason: reason}
-	if !c.began.IsZero() {
-		e.DurationMS = time.Since(c.began).Milliseconds()
-	}
-	return e
-}
-
-func (c *call) stopRinging() {
-	if c.ringing != nil {
-		c.ringing.Stop()
-	}
-}
-
-// out takes a user out of the call and its room, and makes them free.
-func (s *Server) out(c *call, userID string) {
-	if m := c.members[userID]; m.device != nil {
-		c.room.leave(m.device)
-		m.device.call = nil
-	}
-	delete(c.members, userID)
-	delete(s.busy, userID)
-}
-
-// endCall ends a call and tells everyone who is still in it or ringing, once.
-func (s *Server) endCall(c *call, reason hooks.EndReason) {
-	if s.calls[c.id] != c {
-		return
-	}
-	c.stopRinging()
-	e := c.ended(reason)
-	for userID, m := range c.members {
-		d := m.device
-		s.out(c, userID)
-		if d != nil {
-			d.tell(signal.TypeCallEnd, e)
-		} else if d := s.users[userID]; d != nil && m.told {
-			d.tell(signal.TypeCancelled, signal.CallRef{CallID: c.id})
+	case callstate.Occupy:
+		s.busy[a.User] = c
+	case callstate.Release:
+		if s.busy[a.User] == c {
+			delete(s.busy, a.User)
 		}
+	case callstate.Push:
+		s.push(hooks.PushRequest{UserID: a.User, CallID: id, Sponsor: c.state.Inviter, GroupID: c.state.GroupID, Media: c.state.Media, Until: c.until})
+	case callstate.Busy:
+		s.observe(hooks.Event{Kind: hooks.EventLineBusy, UserID: a.User, CallID: id})
+	case callstate.Post:
+		s.post(c, a)
+	case callstate.Record:
+		s.keepRecord(c, a)
+	case callstate.Over:
+		s.over(c, a.Reason)
 	}
-	delete(s.calls, c.id)
+}
+
+// over forgets a call that has ended.
+func (s *Server) over(c *call, reason hooks.EndReason) {
+	for _, t := range c.timers {
+		t.Stop()
+	}
+	delete(s.calls, c.state.ID)
+	e := hooks.Event{Kind: hooks.EventCallEnded, CallID: c.state.ID, GroupID: c.state.GroupID, Media: c.state.Media, Reason: reason}
+	if !c.state.Began.IsZero() {
+		e.Duration = time.Since(c.state.Began)
+	}
+	s.observe(e)
 	if s.draining && len(s.calls) == 0 && s.idle != nil {
 		close(s.idle)
 		s.idle = nil
+	}
+}
+
+// leaveCall takes a user out of the call that a device of theirs is in.
+func (s *Server) leaveCall(d *device, why hooks.LeaveReason) {
+	c := s.busy[d.userID]
+	switch {
+	case c == nil:
+	case d.call == c && why == hooks.LeftVoluntarily:
+		s.apply(c, callstate.Hangup{User: d.userID})
+	case d.call == c:
+		s.apply(c, callstate.Leave{User: d.userID, Reason: why})
+	default: // it rings; the user may answer elsewhere, or sign in again
+		s.apply(c, callstate.Offline{User: d.userID, Device: d.id})
+	}
+}
+
+// ringOn rings a device that has just signed in, if its user rings.
+func (s *Server) ringOn(d *device) {
+	if c := s.busy[d.userID]; c != nil {
+		s.apply(c, callstate.Online{User: d.userID, Device: d.id})
+	}
+}
+
+// notify puts a notice of the state machine into a message.
+func (s *Server) notify(c *call, d *device, n callstate.Notice) {
+	user := signal.CallUser{CallID: n.CallID, UserID: n.User}
+	switch n.Kind {
+	case callstate.Invited:
+		until := n.Until
+		if until.IsZero() {
+			until = c.until
+		}
+		d.tell(signal.TypeInvited, signal.Invited{
+			CallID: n.CallID, Sponsor: n.User, Inviter: n.Inviter, UserIDs: n.Users,
+			IsFromGroup: n.Group, GroupID: n.GroupID, Media: n.Media, UserData: n.Data,
+			TimeoutMS: int(max(0, time.Until(until)) / time.Millisecond), CustomView: c.routes[d.userID],
+			SponsorInfo: s.infoOf(n.User),
+		})
+	case callstate.InviteeList:
+		d.tell(signal.TypeInvitees, signal.Invitees{CallID: n.CallID, UserIDs: n.Users})
+	case callstate.Accepted:
+		d.tell(signal.TypeAccepted, user)
+	case callstate.Rejected:
+		d.tell(signal.TypeRejected, user)
+	case callstate.LineBusy:
+		d.tell(signal.TypeLineBusy, user)
+	case callstate.NoResponse:
+		d.tell(signal.TypeNoResponse, user)
+	case callstate.Cancelled:
+		d.tell(signal.TypeCancelled, signal.CallRef{CallID: n.CallID})
+	case callstate.TimedOut:
+		d.tell(signal.TypeTimedOut, signal.TimedOut{CallID: n.CallID, UserIDs: n.Users})
+	case callstate.Entered:
+		d.tell(signal.TypeEntered, signal.Entered{
+			CallID: n.CallID, Inviter: n.Inviter, IsFromGroup: n.Group, GroupID: n.GroupID, Media: n.Media,
+			UserIDs: n.Users, CustomView: c.routes[d.userID],
+		})
+		c.room.join(d)
+	case callstate.UserEnter:
+		d.tell(signal.TypeUserEnter, user)
+	case callstate.UserLeave:
+		d.tell(signal.TypeUserLeave, signal.UserLeave{CallID: n.CallID, UserID: n.User, Reason: n.Leave})
+	case callstate.Begin:
+		d.tell(signal.TypeCallBegin, signal.CallRef{CallID: n.CallID})
+	case callstate.Ended:
+		d.tell(signal.TypeCallEnd, signal.CallEnd{CallID: n.CallID, Reason: n.Reason, DurationMS: n.Duration.Milliseconds()})
+	case callstate.MediaChanged:
+		d.tell(signal.TypeSwitched, signal.Switched{CallID: n.CallID, UserID: n.User, From: n.From, Media: n.Media})
 	}
 }

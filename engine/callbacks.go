@@ -18,16 +18,26 @@ const (
 	slowCallback = 2 * time.Second
 )
 
-// callbacks calls a client's listeners on one goroutine, in order. Volumes
-// coalesce: a listener that is slow hears the newest only.
+// latest names what coalesces: of these a slow listener hears the newest only.
+type latest uint8
+
+const (
+	latestVolumes latest = iota
+	latestQuality
+	numLatest
+)
+
+// callbacks calls a client's listeners, and the view that shows the call, on
+// one goroutine, in order.
 type callbacks struct {
 	log      *slog.Logger
-	overflow func() // called once, on a goroutine of its own
+	overflow func()  // called once, on a goroutine of its own
+	routing  routing // for the goroutine alone
 
 	mu        sync.Mutex
 	listeners []hooks.Listener
-	queue     []func(hooks.Listener)
-	volumes   func(hooks.Listener) // the newest, not yet delivered
+	queue     []callbackEntry
+	newest    [numLatest]func(hooks.Listener)
 	closed    bool
 	running   bool // a callback is being called now
 
@@ -35,8 +45,15 @@ type callbacks struct {
 	done chan struct{} // closed when the goroutine has ended
 }
 
-func newCallbacks(log *slog.Logger, overflow func()) *callbacks {
-	c := &callbacks{log: log, overflow: overflow, wake: make(chan struct{}, 1), done: make(chan struct{})}
+// callbackEntry is one thing to be told, or a step of the routing.
+type callbackEntry struct {
+	step func(*routing)
+	tell func(hooks.Listener)
+}
+
+func newCallbacks(log *slog.Logger, r routing, overflow func()) *callbacks {
+	c := &callbacks{log: log, routing: r, overflow: overflow, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c.routing.call = c.call
 	go c.run()
 	return c
 }
@@ -59,13 +76,18 @@ func (c *callbacks) remove(l hooks.Listener) {
 }
 
 // post queues a call event.
-func (c *callbacks) post(f func(hooks.Listener)) {
+func (c *callbacks) post(f func(hooks.Listener)) { c.enqueue(callbackEntry{tell: f}) }
+
+// postStep queues a step of the routing, in order with the call events.
+func (c *callbacks) postStep(f func(*routing)) { c.enqueue(callbackEntry{step: f}) }
+
+func (c *callbacks) enqueue(e callbackEntry) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		return
 	}
-	c.queue = append(c.queue, f)
+	c.queue = append(c.queue, e)
 	full := len(c.queue) == maxCallbacks
 	c.mu.Unlock()
 	if full {
@@ -75,10 +97,10 @@ func (c *callbacks) post(f func(hooks.Listener)) {
 	c.signal()
 }
 
-// postVolumes replaces volumes that were not delivered yet.
-func (c *callbacks) postVolumes(f func(hooks.Listener)) {
+// postLatest replaces what was not delivered yet of its kind.
+func (c *callbacks) postLatest(kind latest, f func(hooks.Listener)) {
 	c.mu.Lock()
-	c.volumes = f
+	c.newest[kind] = f
 	c.mu.Unlock()
 	c.signal()
 }
@@ -106,30 +128,44 @@ func (c *callbacks) close() {
 func (c *callbacks) run() {
 	defer close(c.done)
 	for {
-		c.mu.Lock()
-		var f func(hooks.Listener)
+		e, listeners, more := c.next()
 		switch {
-		case len(c.queue) > 0:
-			f = c.queue[0]
-			c.queue[0] = nil
-			c.queue = c.queue[1:]
-		case c.volumes != nil && !c.closed:
-			f, c.volumes = c.volumes, nil
-		}
-		listeners, closed := c.listeners, c.closed
-		c.running = f != nil
-		c.mu.Unlock()
-		if f == nil {
-			if closed {
-				return
+		case e.step != nil:
+			e.step(&c.routing)
+		case e.tell != nil:
+			for _, l := range listeners {
+				c.call(l, e.tell)
 			}
+			if v := c.routing.view(); v != nil {
+				c.call(v, e.tell)
+			}
+		case !more:
+			return
+		default:
 			<-c.wake
-			continue
-		}
-		for _, l := range listeners {
-			c.call(l, f)
 		}
 	}
+}
+
+// next takes what is to be called next. Without anything, more is false once
+// all is over.
+func (c *callbacks) next() (e callbackEntry, listeners []hooks.Listener, more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) > 0 {
+		e = c.queue[0]
+		c.queue[0] = callbackEntry{}
+		c.queue = c.queue[1:]
+	} else if !c.closed {
+		for i, f := range c.newest {
+			if f != nil {
+				e.tell, c.newest[i] = f, nil
+				break
+			}
+		}
+	}
+	c.running = e.tell != nil || e.step != nil
+	return e, c.listeners, !c.closed
 }
 
 func (c *callbacks) call(l hooks.Listener, f func(hooks.Listener)) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer/jitter"
@@ -50,8 +51,19 @@ type ClientConfig struct {
 	// codec.EncoderConfig, at 48 kHz mono.
 	Encoder codec.EncoderConfig
 
+	// Captured sees, and may change, the microphone before it is encoded, and
+	// Remote is asked once for each talker for a hook on what they say; nil
+	// hooks see nothing. Defaults none.
+	Captured hooks.PCMHook
+	Remote   func(userID string) hooks.PCMHook
+
 	// Listener is told what happens. Default none; see SetCallingListener.
 	Listener hooks.Listener
+	// View shows calls to the person, unless ViewRoute or
+	// EnableCustomViewRoute says otherwise. Default none.
+	View hooks.View
+	// ViewRoute decides which view shows a call. Default: View shows all.
+	ViewRoute hooks.ViewRoute
 	// Logger takes what a developer should know. Default none.
 	Logger *slog.Logger
 }
@@ -119,21 +131,18 @@ type Client struct {
 	acked    uint64     // last event acknowledged
 	token    string
 	window   time.Duration
-	call     *clientCall // ringing here, dialled or talking
-	asked    time.Time   // when Call was last called
+	seat     callstate.Seat     // the call that rings here or that it is in
+	begunAt  time.Time          // when talking began in it
+	leave    context.CancelFunc // ends what runs for as long as it is in it
+	asked    time.Time          // when it last asked to call, accept or join
 	mic      *micTrack
 	micMuted bool
-	interval time.Duration // of volume callbacks; 0 is off
+	camera   *cameraTrack
+	remote   map[uint64]*signal.Track // the others' tracks
+	interval time.Duration            // of volume callbacks; 0 is off
 
-	play playout
-}
-
-// clientCall is the call as its client knows it.
-type clientCall struct {
-	info  hooks.CallInfo
-	in    bool // in the room, not ringing
-	asked time.Time
-	stop  context.CancelFunc // ends what runs for as long as the client is in
+	play  playout
+	video remoteVideos
 }
 
 // request is a request that waits for its result.
@@ -170,13 +179,14 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		window:   time.Duration(w.WindowMS) * time.Millisecond,
 		interval: defaultVolumeInterval,
 	}
-	c.play.init()
+	c.play.init(c.log, cfg.Remote)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.cb = newCallbacks(c.log, func() { c.end(errors.New("earshot: the listener did not keep up")) })
+	c.cb = newCallbacks(c.log, routing{standard: cfg.View, route: cfg.ViewRoute}, func() { c.end(errors.New("earshot: the listener did not keep up")) })
 	if cfg.Listener != nil {
 		c.cb.add(cfg.Listener)
 	}
 	c.link.Store(l)
+	c.listenRTCP(l.sess)
 	c.wg.Add(1)
 	go c.run(l)
 	return c, nil
@@ -231,14 +241,10 @@ func (c *Client) end(why error) {
 	c.err = why
 	pending := c.pending
 	c.pending = nil
-	call := c.call
-	c.call = nil
+	c.seat = callstate.Seat{}
 	c.mu.Unlock()
 	for _, r := range pending {
 		close(r.res)
-	}
-	if call != nil && call.stop != nil {
-		call.stop()
 	}
 	c.cancel()
 	go func() {
@@ -285,75 +291,6 @@ func (c *Client) request(ctx context.Context, typ signal.Type, body any) (signal
 	case <-ctx.Done():
 		return signal.Result{}, ctx.Err()
 	}
-}
-
-// Call rings a user. It returns when the server has taken the call; the
-// listener is told of the rest. Errors: ErrBusy while the user is dialling,
-// ringing or in a call.
-func (c *Client) Call(ctx context.Context, userID string, media hooks.MediaType) error {
-	if err := signal.CheckUserID(userID); err != nil {
-		return &Error{Code: hooks.CodeUserID, Message: err.Error()}
-	}
-	c.mu.Lock()
-	c.asked = time.Now()
-	c.mu.Unlock()
-	_, err := c.request(ctx, signal.TypeCall, signal.Call{UserIDs: []string{userID}, Media: media})
-	return err
-}
-
-// Accept answers the call that rings here. Errors: ErrNoCall if none does.
-func (c *Client) Accept(ctx context.Context) error { return c.about(ctx, signal.TypeAccept, false) }
-
-// Reject declines the call that rings here. Errors: ErrNoCall if none does.
-func (c *Client) Reject(ctx context.Context) error {
-	return c.about(ctx, signal.TypeReject, false)
-}
-
-// Hangup leaves the call, takes back one's own that is not answered yet, or
-// rejects the one that rings. Errors: ErrNoCall if there is none.
-func (c *Client) Hangup(ctx context.Context) error {
-	c.mu.Lock()
-	in := c.call != nil && c.call.in
-	c.mu.Unlock()
-	return c.about(ctx, signal.TypeHangup, in)
-}
-
-// about sends a request about the present call, which must be one that the
-// client is in, or one that rings.
-func (c *Client) about(ctx context.Context, typ signal.Type, in bool) error {
-	c.mu.Lock()
-	call := c.call
-	if call == nil || call.in != in {
-		c.mu.Unlock()
-		return ErrNoCall
-	}
-	call.asked = time.Now()
-	id := call.info.CallID
-	c.mu.Unlock()
-	_, err := c.request(ctx, typ, signal.CallRef{CallID: id})
-	if err == nil && typ != signal.TypeAccept && !in {
-		c.mu.Lock()
-		if c.call == call {
-			c.call = nil
-		}
-		c.mu.Unlock()
-	}
-	return err
-}
-
-// SetMicMute mutes or unmutes the microphone, in this call and later ones. The
-// source is read on, and not sent.
-func (c *Client) SetMicMute(ctx context.Context, muted bool) error {
-	c.mu.Lock()
-	c.micMuted = muted
-	mic := c.mic
-	c.mu.Unlock()
-	if mic == nil {
-		return nil
-	}
-	mic.muted.Store(muted)
-	_, err := c.request(ctx, signal.TypeMute, signal.Mute{TrackID: mic.id, Muted: muted})
-	return err
 }
 
 // ClientStats is a snapshot of a client's media.

@@ -182,14 +182,26 @@ func (c *conn) request(m *signal.Message) (last bool) {
 			err = s.unpublish(d, b.TrackID)
 		case *signal.Mute:
 			err = s.mute(d, b)
+		case *signal.Invite:
+			err = s.inviteUsers(d, b)
+		case *signal.Switch:
+			err = s.switchMedia(d, b)
+		case *signal.Subscribe:
+			err = s.subscribe(d, b)
+		case *signal.UserInfo:
+			s.setInfo(d, b)
+		case *signal.UserRef:
+			res.Info = s.getInfo(b.UserID)
+		case *signal.Recent:
+			res.Records, res.Next, err = s.recentCalls(d, b)
 		case *signal.CallRef:
 			switch m.Type {
 			case signal.TypeAccept:
-				err = s.acceptCall(d, b.CallID)
-			case signal.TypeReject:
-				err = s.reject(d, b.CallID)
-			case signal.TypeHangup:
-				err = s.hangup(d, b.CallID)
+				err = s.enterCall(d, b.CallID, false)
+			case signal.TypeJoin:
+				err = s.enterCall(d, b.CallID, true)
+			case signal.TypeReject, signal.TypeIgnore, signal.TypeHangup:
+				err = s.aboutCall(d, m.Type, b.CallID)
 			default:
 				err = signal.ErrUnknownType
 			}

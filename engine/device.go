@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ func parseToken(s string) (t token, ok bool) {
 // connection by the reconnect window.
 type device struct {
 	srv    *Server
+	id     string // names it on this server
 	userID string
 
 	// session is the way for media, nil while disconnected. The media path
@@ -126,6 +128,7 @@ func (d *device) attach(c *conn, w signal.Welcome, last uint64) (old *conn, err 
 		}
 	}
 	d.session.Store(&c.out.sess)
+	d.srv.listenRTCP(d, c.out.sess)
 	return old, nil
 }
 
@@ -156,34 +159,39 @@ func (c *conn) goodbye(code hooks.Code, message string, close transport.ErrorCod
 	c.out.finish(close, message)
 }
 
-// signIn adds a device for a user. A device of the same user that is signed in
-// already is kicked.
+// signIn adds a device for a user. Unless users may have several, one that is
+// signed in already is kicked.
 func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusal {
 	s.mu.Lock()
 	if s.closed || s.draining {
 		s.mu.Unlock()
 		return &hooks.Refusal{Code: hooks.CodeServerFailed, Message: "the server is shutting down"}
 	}
-	old := s.users[userID]
-	if old == nil && len(s.devices) >= s.cfg.MaxUsers {
+	kicked := slices.Clone(s.users[userID])
+	if s.cfg.MultiDevice {
+		kicked = nil
+	}
+	if len(kicked) == 0 && len(s.devices) >= s.cfg.MaxUsers {
 		s.mu.Unlock()
 		return &hooks.Refusal{Code: hooks.CodeServerFailed, Message: "the server is full"}
 	}
-	if old != nil {
+	d := &device{srv: s, id: newToken().String(), userID: userID, token: newToken()}
+	for _, old := range kicked {
 		s.remove(old, hooks.LeftKicked)
 	}
-	d := &device{srv: s, userID: userID, token: newToken(), legs: make(map[*track]*leg)}
 	s.devices[d] = struct{}{}
-	s.users[userID] = d
+	s.users[userID] = append(s.users[userID], d)
+	s.byID[d.id] = d
 	s.tokens[d.token] = d
 	if !expires.IsZero() {
 		d.sigTimer = time.AfterFunc(time.Until(expires), func() { d.tell(signal.TypeSigExpired, nil) })
 	}
 	c.device = d
 	_, err := d.attach(c, s.welcome(d, false), 0)
-	s.inviteWaiting(d)
+	s.observe(hooks.Event{Kind: hooks.EventSignedIn, UserID: userID, Device: d.id})
+	s.ringOn(d)
 	s.mu.Unlock()
-	if old != nil {
+	for _, old := range kicked {
 		old.kick(signal.Goodbye{Code: hooks.CodeRefused, Message: "signed in elsewhere"})
 	}
 	if err != nil {
@@ -246,6 +254,7 @@ func (s *Server) resume(c *conn, req *signal.Resume) *hooks.Refusal {
 	if old != nil {
 		old.out.sess.CloseWithError(codeReplaced, "resumed on another connection")
 	}
+	s.observe(hooks.Event{Kind: hooks.EventResumed, UserID: d.userID, Device: d.id})
 	s.log.Info("resumed", "user", d.userID, "remote", c.out.sess.RemoteAddr())
 	return nil
 }
@@ -269,6 +278,7 @@ func (s *Server) lost(d *device, heard time.Time) {
 	if d.removed || d.gone != nil {
 		return
 	}
+	s.observe(hooks.Event{Kind: hooks.EventLost, UserID: d.userID, Device: d.id})
 	wait := max(0, s.cfg.ReconnectWindow-time.Since(heard))
 	var t *time.Timer
 	t = time.AfterFunc(wait, func() {
@@ -287,20 +297,25 @@ func (s *Server) remove(d *device, why hooks.LeaveReason) {
 	if d.removed {
 		return
 	}
-	if c := s.busy[d.userID]; c != nil {
-		s.leaveCall(c, d.userID, why)
-	}
+	s.leaveCall(d, why)
 	s.forget(d)
+	s.observe(hooks.Event{Kind: hooks.EventSignedOut, UserID: d.userID, Device: d.id, Text: leaveWords[why]})
+}
+
+var leaveWords = map[hooks.LeaveReason]string{
+	hooks.LeftVoluntarily: "by will", hooks.LeftTimeout: "lost", hooks.LeftKicked: "kicked",
 }
 
 // forget makes a device unknown: nobody can resume it. Server.mu is held.
 func (s *Server) forget(d *device) {
 	d.removed = true
 	delete(s.devices, d)
+	delete(s.byID, d.id)
 	delete(s.tokens, d.token)
 	delete(s.tokens, d.before)
-	if s.users[d.userID] == d {
+	if s.users[d.userID] = without(s.users[d.userID], d); len(s.users[d.userID]) == 0 {
 		delete(s.users, d.userID)
+		delete(s.infos, d.userID)
 	}
 	for _, t := range []*time.Timer{d.gone, d.sigTimer} {
 		if t != nil {

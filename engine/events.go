@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 )
@@ -16,63 +17,162 @@ func (c *Client) handle(typ signal.Type, body any) {
 		c.answered(b)
 	case *signal.Goodbye:
 		c.signedOut(typ, b)
-	case *signal.Invited:
-		c.invited(b)
-	case *signal.Entered:
-		c.entered(b)
-	case *signal.CallEnd:
-		c.callEnded(b)
-	case *signal.UserLeave:
-		c.cb.post(func(l hooks.Listener) { l.OnUserLeave(b.UserID, b.Reason) })
-	case *signal.TimedOut:
-		if len(b.UserIDs) == 0 {
-			c.ringingOver(b.CallID)
-		}
-		c.cb.post(func(l hooks.Listener) { l.OnCallingTimeout(b.UserIDs) })
 	case *signal.Track:
 		c.trackAdded(b)
 	case *signal.TrackRef:
 		c.trackEnded(b.TrackID)
 	case *signal.Mute:
 		c.trackMuted(b)
-	case *signal.CallUser:
-		c.userEvent(typ, b.UserID)
-	case *signal.CallRef:
-		switch typ {
-		case signal.TypeCancelled:
-			c.ringingOver(b.CallID)
-			c.cb.post(func(l hooks.Listener) { l.OnCallingCancel() })
-		case signal.TypeCallBegin:
-			c.mu.Lock()
-			var info hooks.CallInfo
-			if c.call != nil {
-				info = c.call.info
-			}
-			c.mu.Unlock()
-			c.cb.post(func(l hooks.Listener) { l.OnCallBegin(info) })
-		}
+	case *signal.Quality:
+		c.quality(b)
 	case *signal.Empty:
 		if typ == signal.TypeSigExpired {
 			c.cb.post(func(l hooks.Listener) { l.OnUserSigExpired() })
 		}
+	default:
+		if n, ok := noticeOf(typ, body); ok {
+			c.notice(n, body)
+		}
 	}
 }
 
-func (c *Client) userEvent(typ signal.Type, userID string) {
+// noticeOf is the reverse of Server.notify.
+func noticeOf(typ signal.Type, body any) (n callstate.Notice, ok bool) {
+	kinds := map[signal.Type]callstate.Kind{
+		signal.TypeInvited: callstate.Invited, signal.TypeInvitees: callstate.InviteeList,
+		signal.TypeAccepted: callstate.Accepted, signal.TypeRejected: callstate.Rejected,
+		signal.TypeLineBusy: callstate.LineBusy, signal.TypeNoResponse: callstate.NoResponse,
+		signal.TypeCancelled: callstate.Cancelled, signal.TypeTimedOut: callstate.TimedOut,
+		signal.TypeEntered: callstate.Entered, signal.TypeUserEnter: callstate.UserEnter,
+		signal.TypeUserLeave: callstate.UserLeave, signal.TypeCallBegin: callstate.Begin,
+		signal.TypeCallEnd: callstate.Ended, signal.TypeSwitched: callstate.MediaChanged,
+	}
+	n.Kind, ok = kinds[typ]
+	switch b := body.(type) {
+	case *signal.Invited:
+		n.CallID, n.User, n.Users, n.Inviter = b.CallID, b.Sponsor, b.UserIDs, b.Inviter
+		n.Group, n.GroupID, n.Media, n.Data = b.IsFromGroup, b.GroupID, b.Media, b.UserData
+	case *signal.Entered:
+		n.CallID, n.Users, n.Inviter = b.CallID, b.UserIDs, b.Inviter
+		n.Group, n.GroupID, n.Media = b.IsFromGroup, b.GroupID, b.Media
+	case *signal.Invitees:
+		n.CallID, n.Users = b.CallID, b.UserIDs
+	case *signal.TimedOut:
+		n.CallID, n.Users = b.CallID, b.UserIDs
+	case *signal.CallUser:
+		n.CallID, n.User = b.CallID, b.UserID
+	case *signal.UserLeave:
+		n.CallID, n.User, n.Leave = b.CallID, b.UserID, b.Reason
+	case *signal.CallRef:
+		n.CallID = b.CallID
+	case *signal.CallEnd:
+		n.CallID, n.Reason, n.Duration = b.CallID, b.Reason, time.Duration(b.DurationMS)*time.Millisecond
+	case *signal.Switched:
+		n.CallID, n.User, n.From, n.Media = b.CallID, b.UserID, b.From, b.Media
+	default:
+		ok = false
+	}
+	return n, ok
+}
+
+// notice applies what the server says of the call, and tells the listeners.
+func (c *Client) notice(n callstate.Notice, body any) {
+	c.mu.Lock()
+	before := c.seat
+	var callbacks []callstate.Callback
+	c.seat, callbacks = c.seat.Apply(n)
+	now := c.seat
+	took := 1
+	if !c.asked.IsZero() {
+		took = max(1, int(time.Since(c.asked)/time.Millisecond))
+	}
+	if n.Kind == callstate.Begin && now.Begun {
+		c.begunAt = time.Now()
+	}
+	c.mu.Unlock()
+
+	switch {
+	case before.Phase == callstate.None && now.Phase != callstate.None:
+		byHost := customView(body)
+		c.cb.postStep(func(r *routing) { r.begin(viewState(now), byHost) })
+	case now.Phase != callstate.None:
+		c.cb.postStep(func(r *routing) { r.update(viewState(now)) })
+	}
+	if before.Phase != callstate.In && now.Phase == callstate.In {
+		c.enterRoom(now.Info.CallID)
+	}
+	if before.Phase == callstate.In && now.Phase != callstate.In {
+		c.leaveRoom()
+	}
+	for _, cb := range callbacks {
+		c.callback(cb, body, took)
+	}
+	if before.Phase != callstate.None && now.Phase == callstate.None {
+		c.cb.postStep((*routing).end)
+	}
+}
+
+// customView says whether the host shows the call itself.
+func customView(body any) bool {
+	switch b := body.(type) {
+	case *signal.Invited:
+		return b.CustomView
+	case *signal.Entered:
+		return b.CustomView
+	}
+	return false
+}
+
+// callback posts one callback.
+func (c *Client) callback(cb callstate.Callback, body any, took int) {
 	c.cb.post(func(l hooks.Listener) {
-		switch typ {
-		case signal.TypeAccepted:
-			l.OnAccept(userID)
-		case signal.TypeRejected:
-			l.OnReject(userID)
-		case signal.TypeLineBusy:
-			l.OnLineBusy(userID)
-		case signal.TypeNoResponse:
-			l.OnNoResp(userID)
-		case signal.TypeUserEnter:
-			l.OnUserEnter(userID)
+		switch cb.Name {
+		case callstate.OnInvited:
+			l.OnInvited(invitation(cb.Notice, body))
+		case callstate.OnCallReceived:
+			l.OnCallReceived(cb.Info)
+		case callstate.OnGroupCallInviteeListUpdate:
+			l.OnGroupCallInviteeListUpdate(cb.Users)
+		case callstate.OnAccept:
+			l.OnAccept(cb.User)
+		case callstate.OnReject:
+			l.OnReject(cb.User)
+		case callstate.OnLineBusy:
+			l.OnLineBusy(cb.User)
+		case callstate.OnNoResp:
+			l.OnNoResp(cb.User)
+		case callstate.OnCallingCancel:
+			l.OnCallingCancel()
+		case callstate.OnCallingTimeout:
+			l.OnCallingTimeout(cb.Users)
+		case callstate.OnEnterRoom:
+			l.OnEnterRoom(took)
+		case callstate.OnUserEnter:
+			l.OnUserEnter(cb.User)
+		case callstate.OnUserLeave:
+			l.OnUserLeave(cb.User, cb.Leave)
+		case callstate.OnCallBegin:
+			l.OnCallBegin(cb.Info)
+		case callstate.OnCallEnd:
+			l.OnCallEnd(cb.Info, cb.Reason, cb.Duration)
+		case callstate.OnCallMediaTypeChanged:
+			l.OnCallMediaTypeChanged(cb.From, cb.To)
 		}
 	})
+}
+
+func invitation(n callstate.Notice, body any) hooks.Invitation {
+	inv := hooks.Invitation{
+		CallID: n.CallID, Sponsor: n.User, UserIDs: n.Users, IsFromGroup: n.Group, GroupID: n.GroupID,
+		Media: n.Media, UserData: n.Data,
+	}
+	if b, ok := body.(*signal.Invited); ok {
+		inv.Timeout = time.Duration(b.TimeoutMS) * time.Millisecond
+		if b.SponsorInfo != nil {
+			inv.SponsorInfo = hooks.UserInfo{UserID: n.User, Nick: b.SponsorInfo.Nick, Avatar: b.SponsorInfo.Avatar}
+		}
+	}
+	return inv
 }
 
 // answered hands a result to the one who asked. Results come in the order of
@@ -92,14 +192,12 @@ func (c *Client) answered(res *signal.Result) {
 // signedOut is the server's last word.
 func (c *Client) signedOut(typ signal.Type, why *signal.Goodbye) {
 	c.mu.Lock()
-	call, over := c.call, c.leaving || c.err != nil
+	over := c.leaving || c.err != nil
 	c.mu.Unlock()
 	if over {
 		return
 	}
-	if call != nil {
-		c.callEnded(&signal.CallEnd{CallID: call.info.CallID, Reason: hooks.EndByServer})
-	}
+	c.dropCall(hooks.EndByServer)
 	if typ == signal.TypeKicked {
 		c.cb.post(func(l hooks.Listener) { l.OnKickedOffline() })
 		c.end(ErrKicked)
@@ -109,114 +207,112 @@ func (c *Client) signedOut(typ signal.Type, why *signal.Goodbye) {
 	c.end(&Error{Code: why.Code, Message: why.Message})
 }
 
-func (c *Client) invited(b *signal.Invited) {
+// dropCall ends the present call here, without word from the server.
+func (c *Client) dropCall(why hooks.EndReason) {
 	c.mu.Lock()
-	c.call = &clientCall{info: hooks.CallInfo{CallID: b.CallID, GroupID: b.GroupID, Media: b.Media, Inviter: b.Sponsor}}
-	c.mu.Unlock()
-	c.cb.post(func(l hooks.Listener) {
-		l.OnInvited(hooks.Invitation{
-			CallID: b.CallID, Sponsor: b.Sponsor, UserIDs: b.UserIDs, IsFromGroup: b.IsFromGroup, GroupID: b.GroupID,
-			Media: b.Media, Timeout: time.Duration(b.TimeoutMS) * time.Millisecond, UserData: b.UserData,
-		})
-	})
-}
-
-// ringingOver forgets a call that rang here.
-func (c *Client) ringingOver(callID string) {
-	c.mu.Lock()
-	if c.call != nil && c.call.info.CallID == callID && !c.call.in {
-		c.call = nil
+	n := callstate.Notice{Kind: callstate.Ended, CallID: c.seat.Info.CallID, Reason: why}
+	if c.seat.Begun {
+		n.Duration = time.Since(c.begunAt)
 	}
 	c.mu.Unlock()
+	c.notice(n, nil)
 }
 
-// entered starts what runs while the client is in a call.
-func (c *Client) entered(b *signal.Entered) {
-	took := 1
-	c.mu.Lock()
-	if old := c.call; old != nil {
-		if !old.asked.IsZero() {
-			took = max(1, int(time.Since(old.asked)/time.Millisecond))
-		}
-		if old.stop != nil {
-			old.stop()
-		}
-	} else if !c.asked.IsZero() {
-		took = max(1, int(time.Since(c.asked)/time.Millisecond))
-	}
+// enterRoom starts what runs while the client is in a call.
+func (c *Client) enterRoom(callID string) {
 	ctx, stop := context.WithCancel(c.ctx)
-	call := &clientCall{
-		info: hooks.CallInfo{CallID: b.CallID, GroupID: b.GroupID, Media: b.Media, Inviter: b.Inviter},
-		in:   true, stop: stop,
-	}
-	c.call = call
-	ended := c.err != nil
-	if !ended {
-		c.wg.Add(2)
-	}
-	c.mu.Unlock()
-	if ended {
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
 		stop()
 		return
 	}
-	go c.runMicrophone(ctx, call.info.CallID)
+	c.leave = stop
+	c.wg.Add(2)
+	c.mu.Unlock()
+	go c.runMicrophone(ctx, callID)
 	go c.runVolumes(ctx)
-	c.cb.post(func(l hooks.Listener) {
-		l.OnEnterRoom(took)
-		for _, u := range b.UserIDs {
-			l.OnUserEnter(u)
-		}
-	})
 }
 
-// callEnded stops what runs for a call and tells the listener, once.
-func (c *Client) callEnded(b *signal.CallEnd) {
+// leaveRoom stops it.
+func (c *Client) leaveRoom() {
 	c.mu.Lock()
-	call := c.call
-	if call == nil || call.info.CallID != b.CallID {
-		c.mu.Unlock()
-		return
-	}
-	c.call = nil
+	stop := c.leave
+	c.leave, c.remote = nil, nil
 	c.mu.Unlock()
-	if call.stop != nil {
-		call.stop()
+	if stop != nil {
+		stop()
 	}
+	c.stopCamera()
 	c.play.clear(c.link.Load().sess)
-	c.cb.post(func(l hooks.Listener) {
-		l.OnCallEnd(call.info, b.Reason, time.Duration(b.DurationMS)*time.Millisecond)
-	})
+	c.video.clear(c.link.Load().sess)
+}
+
+func (c *Client) quality(q *signal.Quality) {
+	var local hooks.UserQuality
+	var remote []hooks.UserQuality
+	for _, u := range q.Users {
+		if u.UserID == c.cfg.UserID {
+			local = hooks.UserQuality(u)
+		} else {
+			remote = append(remote, hooks.UserQuality(u))
+		}
+	}
+	c.cb.postLatest(latestQuality, func(l hooks.Listener) { l.OnNetworkQuality(local, remote) })
 }
 
 func (c *Client) trackAdded(t *signal.Track) {
-	if t.Kind == signal.KindAudio && c.cfg.Codec != nil {
-		if err := c.play.add(t, c.cfg.Codec, c.link.Load().sess); err != nil {
+	sess := c.link.Load().sess
+	if t.Kind == signal.KindVideo {
+		c.video.add(c, t, sess)
+	} else if c.cfg.Codec != nil {
+		if err := c.play.add(t, c.cfg.Codec, sess); err != nil {
 			c.log.Error("cannot play a track", "user", t.UserID, "err", err)
 			c.cb.post(func(l hooks.Listener) { l.OnError(hooks.CodeFailed, "cannot play "+t.UserID+": "+err.Error()) })
-			return
 		}
 	}
-	c.available(t.UserID, t.Kind, !t.Muted)
+	c.mu.Lock()
+	if c.remote == nil {
+		c.remote = make(map[uint64]*signal.Track)
+	}
+	c.remote[t.TrackID] = t
+	c.mu.Unlock()
+	c.available(t, !t.Muted)
 }
 
 func (c *Client) trackEnded(id uint64) {
-	if t := c.play.remove(id, c.link.Load().sess); t != nil {
-		c.available(t.userID, signal.KindAudio, false)
+	c.mu.Lock()
+	t := c.remote[id]
+	delete(c.remote, id)
+	c.mu.Unlock()
+	if t == nil {
+		return
 	}
+	sess := c.link.Load().sess
+	c.play.remove(id, sess)
+	c.video.remove(id, sess)
+	c.available(t, false)
 }
 
 func (c *Client) trackMuted(m *signal.Mute) {
-	if t := c.play.mute(m.TrackID, m.Muted); t != nil {
-		c.available(t.userID, signal.KindAudio, !m.Muted)
+	c.mu.Lock()
+	t := c.remote[m.TrackID]
+	c.mu.Unlock()
+	if t == nil {
+		return
 	}
+	c.play.mute(t.TrackID, m.Muted)
+	c.video.mute(t.TrackID, m.Muted)
+	c.available(t, !m.Muted)
 }
 
-func (c *Client) available(userID string, kind signal.Kind, yes bool) {
+// available tells whether a track can be heard or seen.
+func (c *Client) available(t *signal.Track, yes bool) {
 	c.cb.post(func(l hooks.Listener) {
-		if kind == signal.KindVideo {
-			l.OnUserVideoAvailable(userID, yes)
+		if t.Kind == signal.KindVideo {
+			l.OnUserVideoAvailable(t.UserID, yes)
 		} else {
-			l.OnUserAudioAvailable(userID, yes)
+			l.OnUserAudioAvailable(t.UserID, yes)
 		}
 	})
 }

@@ -136,34 +136,15 @@ func userSigDecider(v usersig.Verifier) hooks.SignInDecider {
 
 // decideSignIn asks the decider, and turns whatever goes wrong into a no.
 func (s *Server) decideSignIn(req hooks.SignInRequest) (hooks.SignIn, *hooks.Refusal) {
-	type answer struct {
-		ok  hooks.SignIn
-		err error
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), deciderTimeout)
-	defer cancel()
-	got := make(chan answer, 1)
-	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				got <- answer{err: fmt.Errorf("the sign-in decider panicked: %v", p)}
-			}
-		}()
-		ok, err := s.cfg.SignIn(ctx, req)
-		got <- answer{ok, err}
-	}()
-	var a answer
-	select {
-	case a = <-got:
-	case <-ctx.Done():
-		a.err = fmt.Errorf("the sign-in decider took longer than %v", deciderTimeout)
-	}
-	if a.err == nil {
-		return a.ok, nil
-	}
-	if r := (*hooks.Refusal)(nil); errors.As(a.err, &r) {
+	answer := make(chan hooks.SignIn, 1)
+	err := decide(func(ctx context.Context) error {
+		a, err := s.cfg.SignIn(ctx, req)
+		answer <- a
+		return err
+	})
+	err = s.refusal("SignIn", err, hooks.CodeEnterRefused, "sign-in refused by the host")
+	if r := (*hooks.Refusal)(nil); errors.As(err, &r) {
 		return hooks.SignIn{}, r
 	}
-	s.log.Warn("sign-in refused", "user", req.UserID, "remote", req.RemoteAddr, "err", a.err)
-	return hooks.SignIn{}, &hooks.Refusal{Code: hooks.CodeEnterRefused, Message: "sign-in refused by the host"}
+	return <-answer, nil
 }

@@ -164,6 +164,7 @@ func (r *recorder) OnWarning(code hooks.Code, m string) { r.note("warning %d", i
 func (r *recorder) OnInvited(i hooks.Invitation) {
 	r.note("invited by %s %v %v", i.Sponsor, i.Media, i.Timeout.Round(time.Second))
 }
+func (r *recorder) OnCallReceived(hooks.CallInfo)           {}
 func (r *recorder) OnGroupCallInviteeListUpdate(u []string) { r.note("invitees %v", u) }
 func (r *recorder) OnAccept(u string)                       { r.note("accept %s", u) }
 func (r *recorder) OnReject(u string)                       { r.note("reject %s", u) }

@@ -270,7 +270,7 @@ func TestRequestsThatCannotBe(t *testing.T) {
 			"publish into another's call":  {signal.TypePublish, signal.Publish{CallID: theirs, Kind: signal.KindAudio}, hooks.CodeRefused},
 			"unpublish what is not theirs": {signal.TypeUnpublish, signal.TrackRef{TrackID: 1}, hooks.CodeBadParam},
 			"mute what is not theirs":      {signal.TypeMute, signal.Mute{TrackID: 1, Muted: true}, hooks.CodeBadParam},
-			"a call of a thousand":         {signal.TypeCall, signal.Call{UserIDs: many(1000), Media: 1}, hooks.CodeUnsupported},
+			"a call of a thousand":         {signal.TypeCall, signal.Call{UserIDs: many(1000), IsGroup: true, Media: 1}, hooks.CodeBadParam},
 			"a server's message":           {signal.TypeCallEnd, signal.CallEnd{CallID: theirs}, hooks.CodeUnsupported},
 			"an unknown message":           {"dance", nil, hooks.CodeUnsupported},
 			"sign in again":                {signal.TypeSignIn, signal.SignIn{Version: 1, UserID: "bob", UserSig: "x"}, hooks.CodeUnsupported},

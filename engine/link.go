@@ -271,18 +271,15 @@ func (c *Client) adopt(l *link, w *signal.Welcome) {
 	c.acked = c.lastN
 	c.mu.Unlock()
 	c.play.listen(l.sess)
+	c.video.listen(l.sess)
+	c.listenRTCP(l.sess)
 	c.log.Info("reconnected", "remote", l.sess.RemoteAddr())
 }
 
 // fail ends the client because its connection is lost for good: the call ends
 // and the listener is told.
 func (c *Client) fail(why *Error) {
-	c.mu.Lock()
-	call := c.call
-	c.mu.Unlock()
-	if call != nil {
-		c.callEnded(&signal.CallEnd{CallID: call.info.CallID, Reason: hooks.EndOffline})
-	}
+	c.dropCall(hooks.EndOffline)
 	c.cb.post(func(l hooks.Listener) { l.OnError(hooks.CodeDisconnected, why.Message) })
 	c.end(why)
 }

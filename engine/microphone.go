@@ -41,15 +41,17 @@ type frameSource interface {
 }
 
 type pcmFrames struct {
-	src PCMSource
-	enc codec.Encoder
-	pcm []int16
+	src  PCMSource
+	hook *pcmHook
+	enc  codec.Encoder
+	pcm  []int16
 }
 
 func (f *pcmFrames) next(ctx context.Context, buf []byte) (int, float64, int, error) {
 	if err := f.src.ReadPCM(ctx, f.pcm); err != nil {
 		return 0, 0, 0, err
 	}
+	f.hook.process(f.pcm)
 	n, err := f.enc.Encode(f.pcm, buf)
 	return n, mixer.Level(f.pcm), len(f.pcm), err
 }
@@ -77,7 +79,7 @@ func (c *Client) frames() (frameSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pcmFrames{c.cfg.Microphone, enc, make([]int16, cfg.FrameSamples())}, nil
+	return &pcmFrames{c.cfg.Microphone, newPCMHook("Captured", c.cfg.Captured, c.log), enc, make([]int16, cfg.FrameSamples())}, nil
 }
 
 // runMicrophone publishes the microphone and sends it until ctx ends.
@@ -89,7 +91,7 @@ func (c *Client) runMicrophone(ctx context.Context, callID string) {
 	}
 	var t *micTrack
 	if err == nil {
-		t, err = c.publish(ctx, callID)
+		t, err = c.publishMicrophone(ctx, callID)
 	}
 	if err == nil {
 		err = c.send(ctx, t, src)
@@ -112,8 +114,8 @@ func (c *Client) runMicrophone(ctx context.Context, callID string) {
 	c.cb.post(func(l hooks.Listener) { l.OnError(hooks.CodeMicStart, "microphone: "+err.Error()) })
 }
 
-// publish announces the client's audio track.
-func (c *Client) publish(ctx context.Context, callID string) (*micTrack, error) {
+// publishMicrophone announces the client's audio track.
+func (c *Client) publishMicrophone(ctx context.Context, callID string) (*micTrack, error) {
 	c.mu.Lock()
 	muted := c.micMuted
 	c.mu.Unlock()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/earshotrtc/earshot/codec"
 	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
 	"github.com/earshotrtc/earshot/mixer/jitter"
 	"github.com/earshotrtc/earshot/transport"
@@ -20,6 +22,9 @@ import (
 // playout is what a client hears: a jitter buffer for each remote track, mixed
 // when somebody pulls.
 type playout struct {
+	log  *slog.Logger
+	hook func(userID string) hooks.PCMHook // of the configuration, may be nil
+
 	mu     sync.Mutex // guards tracks
 	tracks map[uint64]*playTrack
 	list   atomic.Pointer[[]*playTrack] // the same, for the puller
@@ -42,13 +47,15 @@ type playTrack struct {
 	muted   atomic.Bool
 	refused atomic.Uint64
 	buf     *jitter.Buffer
+	hook    *pcmHook
 	header  rtp.Header // for the packet handler alone
 
 	warned     time.Time // when the listener was last told of bad packets
 	badPackets uint64    // how many it knows of
 }
 
-func (p *playout) init() {
+func (p *playout) init(log *slog.Logger, hook func(string) hooks.PCMHook) {
+	p.log, p.hook = log, hook
 	p.tracks = make(map[uint64]*playTrack)
 	p.list.Store(new([]*playTrack))
 }
@@ -65,6 +72,9 @@ func (p *playout) add(t *signal.Track, driver codec.Driver, sess transport.Sessi
 	}
 	pt := &playTrack{id: t.TrackID, userID: t.UserID, flow: t.Flow, ssrc: t.SSRC, pt: t.PayloadType, buf: buf}
 	pt.muted.Store(t.Muted)
+	if p.hook != nil {
+		pt.hook = newPCMHook("Remote "+t.UserID, p.hook(t.UserID), p.log)
+	}
 	p.mu.Lock()
 	p.tracks[pt.id] = pt
 	p.publish()
@@ -78,7 +88,7 @@ func (p *playout) publish() {
 	p.list.Store(&list)
 }
 
-func (p *playout) remove(id uint64, sess transport.Session) *playTrack {
+func (p *playout) remove(id uint64, sess transport.Session) {
 	p.mu.Lock()
 	t := p.tracks[id]
 	delete(p.tracks, id)
@@ -87,17 +97,24 @@ func (p *playout) remove(id uint64, sess transport.Session) *playTrack {
 	if t != nil {
 		sess.RemoveFlow(t.flow)
 	}
-	return t
 }
 
-func (p *playout) mute(id uint64, muted bool) *playTrack {
+// of is the track of a user, or nil.
+func (p *playout) of(userID string) *playTrack {
+	for _, t := range *p.list.Load() {
+		if t.userID == userID {
+			return t
+		}
+	}
+	return nil
+}
+
+func (p *playout) mute(id uint64, muted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.tracks[id]
-	if t != nil {
+	if t := p.tracks[id]; t != nil {
 		t.muted.Store(muted)
 	}
-	return t
 }
 
 // clear ends all tracks.
@@ -158,6 +175,7 @@ func (c *Client) ReadPCM(pcm []int16) {
 		if t.muted.Load() {
 			continue
 		}
+		t.hook.process(tmp)
 		mixer.Add(sum, tmp)
 		if res.HasLevel {
 			p.meter.Add(t.userID, res.Level)

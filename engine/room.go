@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,11 @@ const (
 	// (RFC 6464), the only one that the server passes on.
 	levelExtension = 1
 
+	// rtcpFlow carries RTCP about all tracks, in both directions.
+	rtcpFlow = 63
+
 	classAudio transport.Class = 0
+	classRTCP  transport.Class = 1
 	classVideo transport.Class = 2
 
 	// A packet that could not leave the server in this time comes too late.
@@ -52,6 +57,7 @@ type routes struct {
 type leg struct {
 	to   *device
 	flow uint64
+	on   bool // subscribed
 }
 
 func newRoom(s *Server) *room {
@@ -108,7 +114,9 @@ func (r *room) reroute() {
 	next := &routes{legs: make(map[*track][]leg, len(r.tracks))}
 	for _, d := range r.devs {
 		for t, l := range d.legs {
-			next.legs[t] = append(next.legs[t], *l)
+			if l.on {
+				next.legs[t] = append(next.legs[t], *l)
+			}
 		}
 	}
 	r.route.Store(next)
@@ -126,7 +134,10 @@ func without[T comparable](list []T, x T) []T {
 
 // addLeg gives the device a flow for a track and tells it so.
 func (d *device) addLeg(t *track) {
-	l := &leg{to: d, flow: d.freeFlow()}
+	if d.legs == nil {
+		d.legs = make(map[*track]*leg)
+	}
+	l := &leg{to: d, flow: d.freeFlow(), on: t.kind == signal.KindAudio}
 	d.legs[t] = l
 	d.tell(signal.TypeTrackAdded, t.describe(l.flow))
 }
@@ -139,7 +150,7 @@ func (d *device) freeFlow() uint64 {
 		used[l.flow] = true
 	}
 	flow := uint64(1)
-	for used[flow] {
+	for used[flow] || flow == rtcpFlow {
 		flow++
 	}
 	return flow
@@ -162,6 +173,12 @@ type track struct {
 	received atomic.Uint64
 	refused  atomic.Uint64
 
+	hooks packetHooks
+	// When a key frame was last asked for, and when it will be. Guarded by
+	// Server.mu.
+	keyed    time.Time
+	keyTimer *time.Timer
+
 	// For the packet handler alone, which runs one packet at a time.
 	header rtp.Header
 	buf    [transport.MaxPacketSize]byte
@@ -169,7 +186,7 @@ type track struct {
 
 func (t *track) describe(flow uint64) *signal.Track {
 	out := &signal.Track{
-		TrackID: t.id, CallID: t.call.id, UserID: t.owner.userID, Kind: t.kind, Muted: t.muted,
+		TrackID: t.id, CallID: t.call.state.ID, UserID: t.owner.userID, Kind: t.kind, Muted: t.muted,
 		Flow: flow, SSRC: t.ssrc, PayloadType: t.pt,
 	}
 	if t.kind == signal.KindAudio {
@@ -181,21 +198,22 @@ func (t *track) describe(flow uint64) *signal.Track {
 // publish lets a device send a track into the room it is in.
 func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, m, err := s.memberOf(d, req.CallID)
-	switch {
-	case err != nil:
+	_, err := s.mayPublish(d, req)
+	s.mu.Unlock()
+	if err != nil {
 		return nil, err
-	case m.device != d:
-		return nil, refuse(hooks.CodeRefused, "accept the call before publishing into it")
-	case len(d.published) >= maxTracks:
-		return nil, refuse(hooks.CodeRefused, "more than %d tracks", maxTracks)
-	case req.Kind == signal.KindVideo && c.media != hooks.MediaVideo:
-		return nil, refuse(hooks.CodeRefused, "no video in an audio call")
+	}
+	bound := s.bindPacketHooks(hooks.TrackInfo{CallID: req.CallID, UserID: d.userID, Video: req.Kind == signal.KindVideo})
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.mayPublish(d, req)
+	if err != nil {
+		return nil, err
 	}
 	s.trackID++
 	t := &track{
-		id: s.trackID, owner: d, call: c, kind: req.Kind, muted: req.Muted,
+		id: s.trackID, owner: d, call: c, kind: req.Kind, muted: req.Muted, hooks: bound,
 		flow: d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
 		class: classAudio, lifetime: audioLifetime,
 	}
@@ -210,10 +228,24 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	return t.describe(t.flow), nil
 }
 
+// mayPublish finds the call that a device may publish into. Server.mu is held.
+func (s *Server) mayPublish(d *device, req *signal.Publish) (*call, error) {
+	c, err := s.inCall(d, req.CallID)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(d.published) >= maxTracks:
+		return nil, refuse(hooks.CodeRefused, "more than %d tracks", maxTracks)
+	case req.Kind == signal.KindVideo && c.state.Media != hooks.MediaVideo:
+		return nil, refuse(hooks.CodeRefused, "no video in an audio call")
+	}
+	return c, nil
+}
+
 func (d *device) freeUpFlow() uint64 {
 	flow := uint64(1)
-	for _, t := range d.published {
-		flow = max(flow, t.flow+1)
+	for slices.ContainsFunc(d.published, func(t *track) bool { return t.flow == flow }) {
+		flow++
 	}
 	return flow
 }
@@ -276,6 +308,9 @@ func (t *track) listen(sess transport.Session) { sess.HandleFlow(t.flow, t.forwa
 // close stops the track. Server.mu is held.
 func (t *track) close() {
 	t.closed.Store(true)
+	if t.keyTimer != nil {
+		t.keyTimer.Stop()
+	}
 	t.owner.published = without(t.owner.published, t)
 	delete(t.owner.srv.ssrcs, t.ssrc)
 	if sess := t.owner.session.Load(); sess != nil {
@@ -296,6 +331,9 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 		return
 	}
 	t.received.Add(1)
+	if !t.hooks.pass(t.buf[:n]) {
+		return
+	}
 	p := transport.Packet{Class: t.class, Deadline: arrival.Add(t.lifetime), Payload: t.buf[:n]}
 	for _, l := range t.call.room.route.Load().legs[t] {
 		if sess := l.to.session.Load(); sess != nil {

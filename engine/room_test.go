@@ -7,6 +7,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/transport"
 )
@@ -33,9 +34,9 @@ func fanOut(tb testing.TB, n int) (*track, []*sink) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := &call{id: "c", room: newRoom(s), members: map[string]*member{}}
+	c := &call{state: callstate.Call{ID: "c"}, room: newRoom(s)}
 	device := func(name string) (*device, *sink) {
-		d := &device{srv: s, userID: name, legs: make(map[*track]*leg), call: c}
+		d := &device{srv: s, userID: name, call: c}
 		k := &sink{}
 		var sess transport.Session = k
 		d.session.Store(&sess)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
@@ -53,12 +54,20 @@ type ServerConfig struct {
 	// MaxUsers is how many devices may be signed in. Default 10000.
 	MaxUsers int
 
+	// MultiDevice lets a user be signed in on several devices. Default false: a
+	// second sign-in kicks the first (OnKickedOffline).
+	MultiDevice bool
+
 	// CallTimeout is how long a call rings. Default 30 s.
 	CallTimeout time.Duration
+	// MaxCallUsers is how many users one call may have. Default 300.
+	MaxCallUsers int
 	// ReconnectWindow is for how long after the last packet heard a lost
 	// client may come back as if nothing had been. Default 15 s.
 	ReconnectWindow time.Duration
 
+	// Plugins are asked and told, in this order. Default none.
+	Plugins []hooks.Plugin
 	// Logger takes what an operator should know. Default none.
 	Logger *slog.Logger
 }
@@ -72,6 +81,7 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	setDefault(&c.MaxUsers, 10000)
 	setDefault(&c.CallTimeout, 30*time.Second)
 	setDefault(&c.ReconnectWindow, 15*time.Second)
+	setDefault(&c.MaxCallUsers, 300)
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	if c.SignIn == nil && c.Key != "" {
 		if c.SDKAppID == 0 {
@@ -99,6 +109,8 @@ type Server struct {
 	log  *slog.Logger
 	gate *gate
 	pipe *transport.PipeListener
+	// plugins are those of the configuration, with what they are owed.
+	plugins []*plugin
 
 	done chan struct{} // closed when the server stops accepting
 	wg   sync.WaitGroup
@@ -113,7 +125,9 @@ type Server struct {
 	closed   bool
 	conns    map[*conn]struct{}
 	devices  map[*device]struct{}
-	users    map[string]*device // by user ID
+	users    map[string][]*device // by user ID
+	byID     map[string]*device
+	infos    map[string]hooks.UserInfo // as long as the user is signed in
 	tokens   map[token]*device
 	calls    map[string]*call
 	busy     map[string]*call // by user ID: dialling, ringing or in a call
@@ -136,13 +150,18 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		done:    make(chan struct{}),
 		conns:   make(map[*conn]struct{}),
 		devices: make(map[*device]struct{}),
-		users:   make(map[string]*device),
+		users:   make(map[string][]*device),
+		byID:    make(map[string]*device),
+		infos:   make(map[string]hooks.UserInfo),
 		tokens:  make(map[token]*device),
 		calls:   make(map[string]*call),
 		busy:    make(map[string]*call),
 		ssrcs:   make(map[uint32]struct{}),
 	}
 	s.gate = newGate(cfg)
+	for _, p := range cfg.Plugins {
+		s.plugins = append(s.plugins, newPlugin(s, p))
+	}
 	return s, nil
 }
 
@@ -209,6 +228,7 @@ func (s *Server) Serve() error {
 	s.serving = true
 	s.wg.Add(2)
 	go s.listenFor()
+	s.startPlugins()
 	if s.net != nil {
 		s.wg.Add(1)
 		go s.accept(s.net)
@@ -348,7 +368,7 @@ func (s *Server) stop(words bool) {
 	s.closed = true
 	close(s.done)
 	for _, c := range s.calls {
-		s.endCall(c, hooks.EndByServer)
+		s.apply(c, callstate.End{})
 	}
 	var conns []*conn
 	for c := range s.conns {
@@ -382,4 +402,5 @@ func (s *Server) stop(words bool) {
 	}
 	s.pipe.Close()
 	s.wg.Wait()
+	s.closePlugins()
 }

@@ -54,7 +54,7 @@ func (c *Client) runVolumes(ctx context.Context) {
 		for i, v := range volumes {
 			out[i] = hooks.UserVolume(v)
 		}
-		c.cb.postVolumes(func(l hooks.Listener) { l.OnUserVoiceVolume(out, total) })
+		c.cb.postLatest(latestVolumes, func(l hooks.Listener) { l.OnUserVoiceVolume(out, total) })
 	}
 }
 

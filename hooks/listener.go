@@ -111,6 +111,8 @@ type Invitation struct {
 	Timeout time.Duration
 	// UserData is what the sponsor gave along; hostile input.
 	UserData string
+	// SponsorInfo is how the sponsor wants to be shown, if they have said.
+	SponsorInfo UserInfo
 }
 
 // CallInfo describes a call in OnCallBegin and OnCallEnd.
@@ -120,6 +122,13 @@ type CallInfo struct {
 	Media   MediaType
 	// Inviter is the user who started the call.
 	Inviter string
+}
+
+// UserInfo is how a user wants to be shown; hostile input.
+type UserInfo struct {
+	UserID string
+	// Nick and Avatar are at most 500 bytes each.
+	Nick, Avatar string
 }
 
 // A Listener is told what happens to a client's calls. All methods are called
@@ -138,6 +147,8 @@ type Listener interface {
 
 	// OnInvited: this user is invited to a call.
 	OnInvited(inv Invitation)
+	// OnCallReceived comes with OnInvited, in the words of the newer API.
+	OnCallReceived(call CallInfo)
 	// OnGroupCallInviteeListUpdate: more users were invited to the call one is
 	// in; userIDs are all who are invited and have not answered.
 	OnGroupCallInviteeListUpdate(userIDs []string)
@@ -196,6 +207,7 @@ var _ Listener = NopListener{}
 func (NopListener) OnError(Code, string)                         {}
 func (NopListener) OnWarning(Code, string)                       {}
 func (NopListener) OnInvited(Invitation)                         {}
+func (NopListener) OnCallReceived(CallInfo)                      {}
 func (NopListener) OnGroupCallInviteeListUpdate([]string)        {}
 func (NopListener) OnAccept(string)                              {}
 func (NopListener) OnReject(string)                              {}

@@ -30,6 +30,10 @@ func (t *teller) OnInvited(inv hooks.Invitation) {
 	t.tell("OnInvited", fmt.Sprintf("from %s (%v)", inv.Sponsor, inv.Media))
 }
 
+func (t *teller) OnCallReceived(call hooks.CallInfo) {
+	t.tell("OnCallReceived", fmt.Sprintf("%v call from %s", call.Media, call.Inviter))
+}
+
 func (t *teller) OnGroupCallInviteeListUpdate(users []string) {
 	t.tell("OnGroupCallInviteeListUpdate", strings.Join(users, ", "))
 }

@@ -12,6 +12,10 @@ import (
 type Seat struct {
 	Phase Phase
 	Info  hooks.CallInfo
+	// Group: it is a group call, even one without a group ID.
+	Group bool
+	// Begun: talking has begun.
+	Begun bool
 	// Users are the others who are in, sorted.
 	Users []string
 }
@@ -65,7 +69,7 @@ func (s Seat) Apply(n Notice) (Seat, []Callback) {
 		if s.Phase != None {
 			return s, nil
 		}
-		s = Seat{Phase: Ringing, Info: infoOf(n)}
+		s = Seat{Phase: Ringing, Info: infoOf(n), Group: n.Group}
 		do(Callback{Name: OnInvited, Notice: n})
 		do(Callback{Name: OnCallReceived, Info: s.Info})
 		return s, out
@@ -73,7 +77,7 @@ func (s Seat) Apply(n Notice) (Seat, []Callback) {
 		if s.Phase == In || s.Phase == Ringing && s.Info.CallID != n.CallID {
 			return s, nil
 		}
-		s = Seat{Phase: In, Info: infoOf(n), Users: slices.Sorted(slices.Values(n.Users))}
+		s = Seat{Phase: In, Info: infoOf(n), Group: n.Group, Users: slices.Sorted(slices.Values(n.Users))}
 		do(Callback{Name: OnEnterRoom})
 		for _, u := range s.Users {
 			do(Callback{Name: OnUserEnter, User: u})
@@ -113,6 +117,7 @@ func (s Seat) Apply(n Notice) (Seat, []Callback) {
 			do(Callback{Name: OnUserLeave, User: n.User, Leave: n.Leave})
 		}
 	case Begin:
+		s.Begun = true
 		do(Callback{Name: OnCallBegin, Info: s.Info})
 	case MediaChanged:
 		s.Info.Media = n.Media

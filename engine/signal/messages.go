@@ -21,20 +21,30 @@ const (
 	TypeCall      Type = "call"
 	TypeAccept    Type = "accept"
 	TypeReject    Type = "reject"
+	TypeIgnore    Type = "ignore"
 	TypeHangup    Type = "hangup"
+	TypeInvite    Type = "invite"
+	TypeJoin      Type = "join"
+	TypeSwitch    Type = "switchMedia"
 	TypePublish   Type = "publish"
 	TypeUnpublish Type = "unpublish"
 	TypeMute      Type = "mute"
+	TypeSubscribe Type = "subscribe"
+	TypeSelfInfo  Type = "setSelfInfo"
+	TypeUserInfo  Type = "getUserInfo"
+	TypeRecent    Type = "recentCalls"
 )
 
-// The messages of a server. Welcome, Goodbye and Pong carry no N; all others
-// are events.
+// The messages of a server. Welcome, Goodbye, Pong and Quality carry no N; all
+// others are events.
 const (
 	TypeWelcome    Type = "welcome"
 	TypeGoodbye    Type = "goodbye"
 	TypePong       Type = "pong"
 	TypeResult     Type = "result"
+	TypeQuality    Type = "quality"
 	TypeInvited    Type = "invited"
+	TypeInvitees   Type = "invitees"
 	TypeAccepted   Type = "accepted"
 	TypeRejected   Type = "rejected"
 	TypeLineBusy   Type = "lineBusy"
@@ -46,6 +56,7 @@ const (
 	TypeUserLeave  Type = "userLeave"
 	TypeCallBegin  Type = "callBegin"
 	TypeCallEnd    Type = "callEnd"
+	TypeSwitched   Type = "mediaChanged"
 	TypeTrackAdded Type = "trackAdded"
 	TypeTrackEnded Type = "trackEnded"
 	TypeTrackMuted Type = "trackMuted"
@@ -56,9 +67,12 @@ const (
 var bodies = map[Type]func() any{
 	TypeSignIn: mk[SignIn], TypeResume: mk[Resume], TypeAck: mk[Empty], TypePing: mk[Ping],
 	TypeSignOut: mk[Empty], TypeCall: mk[Call], TypeAccept: mk[CallRef], TypeReject: mk[CallRef],
+	TypeIgnore: mk[CallRef], TypeInvite: mk[Invite], TypeJoin: mk[CallRef], TypeSwitch: mk[Switch],
+	TypeSubscribe: mk[Subscribe], TypeSelfInfo: mk[UserInfo], TypeUserInfo: mk[UserRef], TypeRecent: mk[Recent],
 	TypeHangup: mk[CallRef], TypePublish: mk[Publish], TypeUnpublish: mk[TrackRef], TypeMute: mk[Mute],
 
 	TypeWelcome: mk[Welcome], TypeGoodbye: mk[Goodbye], TypePong: mk[Ping], TypeResult: mk[Result],
+	TypeQuality: mk[Quality], TypeInvitees: mk[Invitees], TypeSwitched: mk[Switched],
 	TypeInvited: mk[Invited], TypeAccepted: mk[CallUser], TypeRejected: mk[CallUser],
 	TypeLineBusy: mk[CallUser], TypeNoResponse: mk[CallUser], TypeCancelled: mk[CallRef],
 	TypeTimedOut: mk[TimedOut], TypeEntered: mk[Entered], TypeUserEnter: mk[CallUser],
@@ -126,14 +140,21 @@ type Result struct {
 	// says why in words.
 	Code    hooks.Code `json:"code,omitempty"`
 	Message string     `json:"message,omitempty"`
-	// CallID answers Call; Track answers Publish.
-	CallID string `json:"callID,omitempty"`
-	Track  *Track `json:"track,omitempty"`
+	// CallID answers Call, Track Publish, Info GetUserInfo, and Records with
+	// Next RecentCalls.
+	CallID  string    `json:"callID,omitempty"`
+	Track   *Track    `json:"track,omitempty"`
+	Info    *UserInfo `json:"info,omitempty"`
+	Records []Record  `json:"records,omitempty"`
+	Next    string    `json:"next,omitempty"`
 }
 
 // Call starts a call.
 type Call struct {
-	UserIDs []string        `json:"userIDs"`
+	UserIDs []string `json:"userIDs"`
+	// IsGroup makes it a group call, whose group may have no ID. Without it
+	// there is one user and no group ID.
+	IsGroup bool            `json:"isGroup,omitempty"`
 	GroupID string          `json:"groupID,omitempty"`
 	Media   hooks.MediaType `json:"media"`
 	// TimeoutMS is how long it rings; 0 is the server's default.
@@ -142,24 +163,135 @@ type Call struct {
 }
 
 func (b *Call) check() error {
-	if len(b.UserIDs) == 0 {
+	switch {
+	case !b.IsGroup && (len(b.UserIDs) != 1 || b.GroupID != ""):
+		return errors.New("a call without isGroup is to one user and has no groupID")
+	case b.Media != hooks.MediaAudio && b.Media != hooks.MediaVideo:
+		return fmt.Errorf("media %d is neither 1 (audio) nor 2 (video)", b.Media)
+	}
+	return errors.Join(checkInvitees(b.UserIDs, b.TimeoutMS), atMost("groupID", b.GroupID, 64), atMost("userData", b.UserData, 4<<10))
+}
+
+func checkInvitees(users []string, timeoutMS int) error {
+	switch {
+	case len(users) == 0:
 		return errors.New("userIDs is empty")
-	}
-	if len(b.UserIDs) > 1000 {
+	case len(users) > 1000:
 		return errors.New("more than 1000 userIDs")
+	case timeoutMS < 0 || timeoutMS > 600_000:
+		return fmt.Errorf("timeoutMS %d is not within 0 to 600000", timeoutMS)
 	}
-	for _, u := range b.UserIDs {
+	for _, u := range users {
 		if err := CheckUserID(u); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// Invite brings more users into a group call.
+type Invite struct {
+	CallID    string   `json:"callID"`
+	UserIDs   []string `json:"userIDs"`
+	TimeoutMS int      `json:"timeoutMS,omitempty"`
+}
+
+func (b *Invite) check() error {
+	return errors.Join(checkCallID(b.CallID), checkInvitees(b.UserIDs, b.TimeoutMS))
+}
+
+// Switch changes what a call carries.
+type Switch struct {
+	CallID string          `json:"callID"`
+	Media  hooks.MediaType `json:"media"`
+}
+
+func (b *Switch) check() error {
 	if b.Media != hooks.MediaAudio && b.Media != hooks.MediaVideo {
 		return fmt.Errorf("media %d is neither 1 (audio) nor 2 (video)", b.Media)
 	}
-	if b.TimeoutMS < 0 || b.TimeoutMS > 600_000 {
-		return fmt.Errorf("timeoutMS %d is not within 0 to 600000", b.TimeoutMS)
+	return checkCallID(b.CallID)
+}
+
+// Switched tells that a call carries something else now.
+type Switched struct {
+	CallID string          `json:"callID"`
+	UserID string          `json:"userID"`
+	From   hooks.MediaType `json:"from"`
+	Media  hooks.MediaType `json:"media"`
+}
+
+// Invitees tells who all is invited and has not answered.
+type Invitees struct {
+	CallID  string   `json:"callID"`
+	UserIDs []string `json:"userIDs"`
+}
+
+// Subscribe asks for the packets of a track, or for no more of them. Audio is
+// subscribed from the start, video is not.
+type Subscribe struct {
+	TrackID uint64 `json:"trackID"`
+	On      bool   `json:"on"`
+}
+
+// UserRef names a user.
+type UserRef struct {
+	UserID string `json:"userID"`
+}
+
+func (b *UserRef) check() error { return CheckUserID(b.UserID) }
+
+// UserInfo is how a user wants to be shown. UserID is set in answers.
+type UserInfo struct {
+	UserID string `json:"userID,omitempty"`
+	Nick   string `json:"nick,omitempty"`
+	Avatar string `json:"avatar,omitempty"`
+}
+
+func (b *UserInfo) check() error {
+	return errors.Join(atMost("nick", b.Nick, 500), atMost("avatar", b.Avatar, 500))
+}
+
+// Recent asks for a page of the user's call records, the newest first.
+type Recent struct {
+	// Result leaves only records with it; 0 is all.
+	Result hooks.RecordResult `json:"result,omitempty"`
+	// After is Next of the page before; empty for the first.
+	After string `json:"after,omitempty"`
+	// Limit is how many at most, 1 to 100; 0 is 20.
+	Limit int `json:"limit,omitempty"`
+}
+
+func (b *Recent) check() error {
+	if b.Limit < 0 || b.Limit > 100 {
+		return fmt.Errorf("limit %d is not within 0 to 100", b.Limit)
 	}
-	return errors.Join(atMost("groupID", b.GroupID, 64), atMost("userData", b.UserData, 4<<10))
+	return atMost("after", b.After, 200)
+}
+
+// Record is what became of a call for the user who asks.
+type Record struct {
+	CallID     string             `json:"callID"`
+	Inviter    string             `json:"inviter"`
+	UserIDs    []string           `json:"userIDs,omitempty"`
+	GroupID    string             `json:"groupID,omitempty"`
+	Media      hooks.MediaType    `json:"media"`
+	Result     hooks.RecordResult `json:"result"`
+	Reason     hooks.EndReason    `json:"reason"`
+	BeganMS    int64              `json:"beganMS"`
+	DurationMS int64              `json:"durationMS,omitempty"`
+}
+
+// Quality tells how good the connections of those in the call are.
+type Quality struct {
+	CallID string        `json:"callID"`
+	Users  []UserQuality `json:"users"`
+}
+
+// UserQuality is one user's quality.
+type UserQuality struct {
+	UserID  string        `json:"userID"`
+	Quality hooks.Quality `json:"quality"`
 }
 
 // CallRef names a call.
@@ -179,14 +311,19 @@ func (b *CallUser) check() error { return errors.Join(checkCallID(b.CallID), Che
 
 // Invited tells of an invitation.
 type Invited struct {
-	CallID      string          `json:"callID"`
-	Sponsor     string          `json:"sponsor"`
+	CallID  string `json:"callID"`
+	Sponsor string `json:"sponsor"`
+	// Inviter started the call; Sponsor invites now.
+	Inviter     string          `json:"inviter"`
 	UserIDs     []string        `json:"userIDs,omitempty"`
 	IsFromGroup bool            `json:"isFromGroup,omitempty"`
 	GroupID     string          `json:"groupID,omitempty"`
 	Media       hooks.MediaType `json:"media"`
 	TimeoutMS   int             `json:"timeoutMS"`
 	UserData    string          `json:"userData,omitempty"`
+	// CustomView: the host shows this call itself, not in the default view.
+	CustomView  bool      `json:"customView,omitempty"`
+	SponsorInfo *UserInfo `json:"sponsorInfo,omitempty"`
 }
 
 func (b *Invited) check() error { return errors.Join(checkCallID(b.CallID), CheckUserID(b.Sponsor)) }
@@ -200,13 +337,15 @@ type TimedOut struct {
 // Entered tells that the client is in the call's room, or why not.
 type Entered struct {
 	CallID string `json:"callID"`
-	// Inviter and Media describe the call, as they do for OnCallBegin.
-	Inviter string          `json:"inviter"`
-	GroupID string          `json:"groupID,omitempty"`
-	Media   hooks.MediaType `json:"media"`
+	// Inviter and what follows describe the call, as they do for OnCallBegin.
+	Inviter     string          `json:"inviter"`
+	IsFromGroup bool            `json:"isFromGroup,omitempty"`
+	GroupID     string          `json:"groupID,omitempty"`
+	Media       hooks.MediaType `json:"media"`
 	// UserIDs are those in the room already.
-	UserIDs []string   `json:"userIDs,omitempty"`
-	Code    hooks.Code `json:"code,omitempty"`
+	UserIDs []string `json:"userIDs,omitempty"`
+	// CustomView: the host shows this call itself, not in the default view.
+	CustomView bool `json:"customView,omitempty"`
 }
 
 // UserLeave tells that a user left a call.

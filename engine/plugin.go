@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/earshotrtc/earshot/hooks"
+)
+
+// maxEvents is how many events may wait for a plugin's Observe.
+const maxEvents = 1024
+
+// plugin is a hooks.Plugin at work.
+type plugin struct {
+	hooks.Plugin
+	srv     *Server
+	events  chan hooks.Event // nil: it does not observe; guarded by Server.mu
+	dropped atomic.Uint64
+	done    chan struct{}
+}
+
+func newPlugin(s *Server, p hooks.Plugin) *plugin {
+	out := &plugin{Plugin: p, srv: s}
+	if p.Name == "" {
+		out.Name = "plugin"
+	}
+	return out
+}
+
+// startPlugins starts those that observe.
+func (s *Server) startPlugins() {
+	for _, p := range s.plugins {
+		if p.Observe != nil {
+			p.events, p.done = make(chan hooks.Event, maxEvents), make(chan struct{})
+			go p.observe(p.events)
+		}
+	}
+}
+
+func (p *plugin) observe(events <-chan hooks.Event) {
+	defer close(p.done)
+	for e := range events {
+		p.contain("Observe", func() { p.Observe(e) })
+	}
+}
+
+// contain runs f and logs its panic.
+func (p *plugin) contain(what string, f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.srv.log.Error("plugin panicked", "plugin", p.Name, "in", what, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
+// closePlugins lets the observers hear what is left, and waits for them: for
+// as long as a decider may take, since one that hangs must not hang Close.
+func (s *Server) closePlugins() {
+	late := time.NewTimer(deciderTimeout)
+	defer late.Stop()
+	s.mu.Lock()
+	for _, p := range s.plugins {
+		if p.events != nil {
+			close(p.events)
+			p.events = nil
+		}
+	}
+	s.mu.Unlock()
+	for _, p := range s.plugins {
+		if p.done == nil {
+			continue
+		}
+		select {
+		case <-p.done:
+		case <-late.C:
+			s.log.Warn("plugin still observes; not waiting for it", "plugin", p.Name)
+			late.Reset(0)
+		}
+	}
+}
+
+// observe tells the plugins of an event. Server.mu is held, so that events are
+// in order; it never waits.
+func (s *Server) observe(e hooks.Event) {
+	e.Time = time.Now()
+	for _, p := range s.plugins {
+		if p.events == nil {
+			continue
+		}
+		select {
+		case p.events <- e:
+		default:
+			if p.dropped.Add(1) == 1 {
+				s.log.Warn("plugin does not keep up; events are dropped", "plugin", p.Name)
+			}
+		}
+	}
+}
+
+// decide asks a decider, and turns whatever goes wrong into an error.
+func decide(f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), deciderTimeout)
+	defer cancel()
+	got := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				got <- fmt.Errorf("the decider panicked: %v", p)
+			}
+		}()
+		got <- f(ctx)
+	}()
+	select {
+	case err := <-got:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the decider took longer than %v", deciderTimeout)
+	}
+}
+
+// refusal turns a decider's error into what the user is told: a *Refusal as it
+// is, of any other only that the host refused.
+func (s *Server) refusal(decider string, err error, code hooks.Code, words string) error {
+	if err == nil {
+		return nil
+	}
+	if r := (*hooks.Refusal)(nil); errors.As(err, &r) {
+		return r
+	}
+	s.log.Warn("refused", "decider", decider, "err", err)
+	return &hooks.Refusal{Code: code, Message: words}
+}
+
+// each asks all plugins that have a decider, in order; the first no is the
+// answer.
+func (s *Server) each(name string, has func(*plugin) bool, ask func(context.Context, *plugin) error) error {
+	for _, p := range s.plugins {
+		if !has(p) {
+			continue
+		}
+		if err := decide(func(ctx context.Context) error { return ask(ctx, p) }); err != nil {
+			return s.refusal(p.Name+": "+name, err, hooks.CodeEnterRefused, "refused by the host")
+		}
+	}
+	return nil
+}
+
+// decideCall says whether a user may call others.
+func (s *Server) decideCall(req hooks.CallRequest) error {
+	err := s.each("MayCall", func(p *plugin) bool { return p.MayCall != nil },
+		func(ctx context.Context, p *plugin) error { return p.MayCall(ctx, req) })
+	if err != nil || req.GroupID == "" {
+		return err
+	}
+	return s.decideMembers(req.GroupID, append([]string{req.Caller}, req.Callees...))
+}
+
+// decideMembers says whether users belong to a group.
+func (s *Server) decideMembers(groupID string, users []string) error {
+	return s.each("Member", func(p *plugin) bool { return p.Member != nil },
+		func(ctx context.Context, p *plugin) error {
+			for _, u := range users {
+				if err := p.Member(ctx, groupID, u); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+}
+
+// decideAdmit says whether a user may enter a call's room.
+func (s *Server) decideAdmit(req hooks.AdmitRequest) error {
+	return s.each("Admit", func(p *plugin) bool { return p.Admit != nil },
+		func(ctx context.Context, p *plugin) error { return p.Admit(ctx, req) })
+}
+
+// MayRecord asks the plugins whether a user may be recorded. Without a plugin
+// that decides nobody may: recording needs consent. It is for what records.
+func (s *Server) MayRecord(ctx context.Context, req hooks.RecordRequest) error {
+	asked := false
+	err := s.each("MayRecord", func(p *plugin) bool { return p.MayRecord != nil },
+		func(ctx context.Context, p *plugin) error {
+			asked = true
+			return p.MayRecord(ctx, req)
+		})
+	if err == nil && !asked {
+		err = refuse(hooks.CodeRefused, "nobody has consented to recording: no plugin decides MayRecord")
+	}
+	return err
+}
+
+// decideRoutes says for whom of the users the host shows a call in a view of
+// its own. A plugin that fails leaves the default.
+func (s *Server) decideRoutes(users []string, req hooks.CallRequest) map[string]bool {
+	routes := make(map[string]bool)
+	for _, p := range s.plugins {
+		if p.Route == nil {
+			continue
+		}
+		err := decide(func(ctx context.Context) error {
+			for _, u := range users {
+				custom, err := p.Route(ctx, hooks.RouteRequest{UserID: u, Inviter: req.Caller, IsGroup: req.IsGroup, GroupID: req.GroupID, Media: req.Media})
+				if err != nil {
+					return err
+				}
+				if ctx.Err() == nil && custom {
+					routes[u] = true
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			s.log.Warn("route decider failed; the default view shows the call", "plugin", p.Name, "err", err)
+			return make(map[string]bool) // a late plugin may still write to the other
+		}
+	}
+	return routes
+}
+
+// push asks the plugins to wake a user's device. It does not wait.
+func (s *Server) push(req hooks.PushRequest) {
+	for _, p := range s.plugins {
+		if p.Push == nil {
+			continue
+		}
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			if err := decide(func(ctx context.Context) error { return p.Push(ctx, req) }); err != nil {
+				s.log.Warn("push failed", "plugin", p.Name, "user", req.UserID, "err", err)
+			}
+		}()
+	}
+}

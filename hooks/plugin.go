@@ -1,0 +1,150 @@
+package hooks
+
+import (
+	"context"
+	"time"
+)
+
+// A Plugin is host code on a server's decision points. All of its functions
+// are optional; a server asks its plugins in their order. None is called with
+// a lock held, and all may be called from several goroutines at a time.
+//
+// Deciders answer within 2 s. The first that says no is obeyed: an error is a
+// no, a *Refusal is told to the user as it is, and of any other error the user
+// hears only that the host refused. One that is late or panics says no, too,
+// but for Route, whose failure leaves the default. A decider is never taken
+// off.
+type Plugin struct {
+	// Name names the plugin in logs and metrics.
+	Name string
+
+	// MayCall decides whether a user may call others, or bring them into a
+	// call.
+	MayCall func(ctx context.Context, req CallRequest) error
+	// Member decides whether a user belongs to a group. It is asked for the
+	// caller and for everybody invited to a call with a group ID, and for who
+	// joins one.
+	Member func(ctx context.Context, groupID, userID string) error
+	// Admit decides whether a user may enter a call's room: by calling,
+	// accepting or joining.
+	Admit func(ctx context.Context, req AdmitRequest) error
+	// MayRecord decides whether a user may be recorded; asked by what records.
+	MayRecord func(ctx context.Context, req RecordRequest) error
+	// Route decides where a call is shown to a user: true hands it to the
+	// user's own view (EnableCustomViewRoute, for this call), false leaves the
+	// default.
+	Route func(ctx context.Context, req RouteRequest) (custom bool, err error)
+	// Push wakes the device of a user who is invited while offline. Its error
+	// is logged, and the invitation waits all the same.
+	Push func(ctx context.Context, req PushRequest) error
+
+	// Observe is told of everything that happens, on one goroutine, in order.
+	// It may block: it holds nobody up. With 1,024 events waiting further ones
+	// are dropped and counted.
+	Observe func(Event)
+
+	// Packet is asked once for each track that a user publishes, for a function
+	// that sees its packets; nil sees none.
+	Packet func(track TrackInfo) PacketHook
+}
+
+// A PacketHook sees each RTP packet of a track before it is forwarded, after
+// the server has checked it. It may change the bytes of the payload in place,
+// not their number. False drops the packet. It is called on the session's
+// reading goroutine and has 1 ms; the slice is the engine's. One that panics,
+// or takes longer again and again, is taken off with a warning.
+type PacketHook func(packet []byte) (forward bool)
+
+// A PCMHook sees, and may change in place, each block of a talker's sound: 48
+// kHz, mono. It has 1 ms, and is taken off as a PacketHook is. The slice is the
+// engine's.
+type PCMHook func(pcm []int16)
+
+// TrackInfo describes a track.
+type TrackInfo struct {
+	CallID string
+	UserID string
+	// Video is true for a camera, false for a microphone.
+	Video bool
+}
+
+// CallRequest is a call that a user wants to make.
+type CallRequest struct {
+	Caller  string
+	Callees []string
+	IsGroup bool
+	GroupID string
+	Media   MediaType
+	// CallID is empty for a new call.
+	CallID string
+}
+
+// AdmitRequest is a user at the door of a call's room.
+type AdmitRequest struct {
+	UserID  string
+	CallID  string // empty when the call is just being made
+	GroupID string
+	Media   MediaType
+}
+
+// RecordRequest is a user about to be recorded.
+type RecordRequest struct {
+	UserID string
+	CallID string
+}
+
+// RouteRequest is a call about to be shown to a user.
+type RouteRequest struct {
+	UserID  string
+	Inviter string
+	IsGroup bool
+	GroupID string
+	Media   MediaType
+}
+
+// PushRequest is an invitation to a user with no device signed in.
+type PushRequest struct {
+	UserID  string
+	CallID  string
+	Sponsor string
+	GroupID string
+	Media   MediaType
+	// Until is when the ringing ends.
+	Until time.Time
+}
+
+// EventKind says what an event is about.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventSignedIn     EventKind = "signed in"     // UserID, on Device
+	EventSignedOut    EventKind = "signed out"    // UserID, by will, kick or loss (Text)
+	EventLost         EventKind = "lost"          // UserID's connection; it may come back
+	EventResumed      EventKind = "resumed"       // UserID is back
+	EventCallStarted  EventKind = "call started"  // UserID called Users
+	EventLineBusy     EventKind = "line busy"     // UserID was called while on a call, or ignored one
+	EventAccepted     EventKind = "accepted"      // UserID
+	EventRejected     EventKind = "rejected"      // UserID
+	EventNoResponse   EventKind = "no response"   // Users
+	EventUserEntered  EventKind = "user entered"  // UserID
+	EventUserLeft     EventKind = "user left"     // UserID
+	EventMediaChanged EventKind = "media changed" // by UserID, to Media
+	EventCallEnded    EventKind = "call ended"    // Reason, Duration
+	EventCallMessage  EventKind = "call message"  // Text is the message for the chat, from UserID to Users or GroupID
+)
+
+// An Event is something that happened on a server.
+type Event struct {
+	Kind     EventKind
+	Time     time.Time
+	UserID   string
+	Device   string
+	CallID   string
+	GroupID  string
+	Users    []string
+	Media    MediaType
+	Reason   EndReason
+	Duration time.Duration
+	Text     string
+}

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -243,10 +245,10 @@ func TestGroupWaitFromInside(t *testing.T) {
 		var g group
 		var returned atomic.Int32
 		release := make(chan struct{})
+		g.start(func() { <-release })
 		for range 2 { // two that wait for all others, and for each other
 			g.start(func() { g.wait(); returned.Add(1) })
 		}
-		g.start(func() { <-release })
 		synctest.Wait()
 		if returned.Load() != 0 {
 			t.Error("wait returned while another goroutine runs")
@@ -255,6 +257,56 @@ func TestGroupWaitFromInside(t *testing.T) {
 		g.wait()
 		if returned.Load() != 2 {
 			t.Error("wait from outside returned before those inside had ended")
+		}
+	})
+}
+
+// fuzzStream is a receiveStream of given bytes.
+type fuzzStream struct {
+	*bytes.Reader
+	stopped ErrorCode
+}
+
+func (f *fuzzStream) cancelRead(code ErrorCode) { f.stopped = code }
+
+// FuzzReceive gives the same bytes to a session as a datagram and as a stream.
+func FuzzReceive(f *testing.F) {
+	rtp := append([]byte{0x80, 111}, make([]byte, 10)...)
+	f.Add([]byte{})
+	f.Add(append([]byte{1}, rtp...))
+	f.Add(append([]byte{0x40, 9}, rtp...))
+	f.Add(append([]byte{1, 12}, rtp...))
+	f.Add([]byte{1, 0})
+	f.Add([]byte{1, 0xc0, 0, 0, 0, 0, 0, 0, 1})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 12})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		link := newFakeLink()
+		s := newSession(link, SessionConfig{}, false, nil)
+		s.start(t.Context())
+		defer s.Close()
+		check := func(p []byte, _ time.Time) {
+			if roq.CheckPacket(p) != nil || len(p) > len(b) {
+				t.Errorf("handler called with %x", p)
+			}
+		}
+		s.HandleFlow(1, check)
+		link.receive <- b
+		link.receive <- nil // once it is taken the first has been dealt with
+		st := s.Stats()
+		if n := st.MediaReceived + st.Dropped[DropMalformed]; n > 2 {
+			t.Errorf("%d packets out of one datagram", n)
+		}
+		if flow, _, err := roq.ParseFlowID(b); err == nil {
+			s.HandleFlow(flow, check) // a stream must not wait for it
+		}
+		stream := &fuzzStream{Reader: bytes.NewReader(b)}
+		s.readStream(stream)
+		var end *Error
+		if errors.As(s.Err(), &end) && end.Code != roq.PacketError {
+			t.Errorf("the session ended with %v", end)
+		}
+		if (s.Err() != nil) != (stream.stopped == roq.PacketError) {
+			t.Errorf("stopped with %v, session %v", stream.stopped, s.Err())
 		}
 	})
 }

@@ -67,7 +67,9 @@ type Packet struct {
 type PacketHandler func(packet []byte, arrival time.Time)
 
 // A ControlStream is the session's reliable, ordered byte stream for
-// signalling. One goroutine may read while another writes.
+// signalling. One goroutine may read while another writes. The dialer's side
+// speaks first: until it has written, the listener's side waits in Read and
+// Write.
 type ControlStream interface {
 	// Read reads what the peer wrote. It returns io.EOF when the peer closed
 	// its side in order, and the session's error when the session ended.

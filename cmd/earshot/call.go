@@ -12,7 +12,7 @@ import (
 	"github.com/earshotrtc/earshot/internal/audio"
 )
 
-const callHelp = `Usage: earshot call -server HOST:PORT -pin PIN -user alice -sig SIG [flags] [bob]
+const callHelp = `Usage: earshot call -server ADDRESS -pin PIN -user alice -sig SIG [flags] [bob]
 
 Signs in as -user and calls bob, or, without a name, waits to be called. The
 server's operator gives you PIN and SIG; "earshot serve" prints both, ready to
@@ -27,7 +27,8 @@ Sound comes from -mic and goes to -speaker:
                   aplay or play
   voice.ogg,      a file for -mic, Ogg Opus or WAV, over and over;
   heard.wav       for -speaker a WAV file with what is heard in calls
-  speech:alice    a recorded voice for -mic: alice, bob, carol, dave, erin, frank
+  speech:alice    a recorded voice for -mic: alice, bob, carol, dave, erin or
+                  frank
   none            silence
 
 Without these flags it is the device, or none where no such program is.

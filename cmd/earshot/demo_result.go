@@ -168,11 +168,13 @@ func (r *demoResult) report() any {
 // round leaves two decimals: more is noise.
 func round(v float64) float64 { return math.Round(v*100) / 100 }
 
+// demoFrame is how much sound is in a packet: the encoder's default.
+const demoFrame = 20 * time.Millisecond
+
 // printSummary is the end of the demo, for people.
 func printSummary(w io.Writer, r *demoResult) {
 	fmt.Fprintf(w, "\nSetup         %.1f ms from dialling until both can hear each other\n", ms(r.Setup))
 	var drops []string
-	var buffer time.Duration
 	for i, d := range r.Ways {
 		title := "Packets"
 		if i > 0 {
@@ -181,7 +183,6 @@ func printSummary(w io.Writer, r *demoResult) {
 		fmt.Fprintf(w, "%-13s %s to %s: %d sent, %d received, %d lost, %d late; %.0f ms concealed\n", title, d.From, d.To,
 			d.Sent, d.Received, d.Sent-min(d.Sent, d.Received), d.Late, ms(d.Concealed))
 		drops = append(drops, d.Drops...)
-		buffer += d.JitterBuffer / 2
 		if d.Skipped > 0 {
 			drops = append(drops, fmt.Sprintf("%.0f ms of %s's microphone not read in time", ms(d.Skipped), d.From))
 		}
@@ -198,18 +199,13 @@ func printSummary(w io.Writer, r *demoResult) {
 		}
 		fmt.Fprintf(w, "%-13s %s heard %s %.1f ms later, correlation %.3f\n", title, d.To, d.From, ms(d.Delay), d.Correlation)
 	}
-	p50 := r.MouthToEar.Quantile(0.5)
-	const frame = 20 * time.Millisecond
 	fmt.Fprintf(w, "Mouth to ear  p50 %.1f ms, p99 %.1f ms, by %d markers found again in the sound (%d missed)\n",
-		ms(p50), ms(r.MouthToEar.Quantile(0.99)), len(r.MouthToEar.Found), r.MouthToEar.Missed)
-	for _, part := range []struct {
-		name string
-		d    time.Duration
-	}{
-		{"frame", frame}, {"Opus lookahead", lookahead()}, {"jitter buffer", buffer},
-		{"the rest", p50 - frame - lookahead() - buffer},
-	} {
-		fmt.Fprintf(w, "                %-15s %5.1f ms\n", part.name, ms(part.d))
+		ms(r.MouthToEar.Quantile(0.5)), ms(r.MouthToEar.Quantile(0.99)), len(r.MouthToEar.Found), r.MouthToEar.Missed)
+	for _, d := range r.Ways {
+		p50 := d.MouthToEar.Quantile(0.5)
+		rest := p50 - demoFrame - lookahead() - d.JitterBuffer
+		fmt.Fprintf(w, "              %s to %s: %.1f ms = frame %.1f + Opus lookahead %.1f + jitter buffer %.1f + rest %.1f\n",
+			d.From, d.To, ms(p50), ms(demoFrame), ms(lookahead()), ms(d.JitterBuffer), ms(rest))
 	}
 	for _, d := range r.Ways {
 		if d.WAV != "" {

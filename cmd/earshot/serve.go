@@ -18,7 +18,7 @@ import (
 	"github.com/earshotrtc/earshot/transport"
 )
 
-const serveHelp = `Usage: earshot serve [-addr :4433] [-app-id 1] [-key KEY] [-cert FILE -tls-key FILE]
+const serveHelp = `Usage: earshot serve [-addr :4433] [-app-id 1] [-key KEY] [flags]
 
 Runs a server for native clients (QUIC) and browsers (WebTransport) on one UDP
 port. Users sign in with UserSigs made with the server's key ("earshot sign").

@@ -16,8 +16,9 @@ type (
 		Device string
 		Notice Notice
 	}
-	// Timer asks for a [Timeout] of the same users at a time. It need not be
-	// stopped: one that comes too late does nothing.
+	// Timer asks for a [Timeout] of the same users at a time, not before it. It
+	// need not be stopped: for users who have answered meanwhile, and for those
+	// who have been invited again since and so ring longer, it does nothing.
 	Timer struct {
 		Users []string
 		At    time.Time
@@ -32,21 +33,25 @@ type (
 	Push struct{ User string }
 	// Busy tells observers that a user was called while on another call.
 	Busy struct{ User string }
-	// Post is one step of the call, for the host's chat.
+	// Post is one step of the call, for the host's chat. Users are those who
+	// were dialled, did not answer, or ring no more; Duration is the call's.
 	Post struct {
 		Step     Step
 		By       string
 		Users    []string
 		Duration time.Duration
 	}
-	// Record is a user's part in the call, when it is over.
+	// Record is a user's part in the call, when it is over for them. For one who
+	// comes back, or is invited again, there is another at the end of that; it
+	// covers all of their part and takes the place of the one before. Duration
+	// is how long they talked.
 	Record struct {
 		User     string
 		Result   hooks.RecordResult
 		Reason   hooks.EndReason
 		Duration time.Duration
 	}
-	// Over is the last tell of a call; only a Post may follow.
+	// Over is the last action of a call.
 	Over struct{ Reason hooks.EndReason }
 )
 
@@ -70,7 +75,7 @@ type Kind uint8
 
 // The kinds of notices.
 const (
-	Invited      Kind = iota + 1 // User invites; Users are the others
+	Invited      Kind = iota + 1 // User invites; Users are the others invited with this one
 	InviteeList                  // Users all ring now
 	Accepted                     // User accepted
 	Rejected                     // User rejected
@@ -94,7 +99,7 @@ type Notice struct {
 	CallID   string
 	User     string
 	Users    []string
-	Until    time.Time // Invited: when the ringing ends; zero if the engine knows
+	Until    time.Time // Invited: when the ringing ends
 	Reason   hooks.EndReason
 	Leave    hooks.LeaveReason
 	Duration time.Duration

@@ -23,10 +23,23 @@ type Member struct {
 	Phase Phase
 	// By is who invited them; empty for who started the call or joined it.
 	By string
+	// With are the users who were invited at the same time, this one included.
+	With []string
 	// Devices are those that ring, or the one that is in.
 	Devices []string
+	// Until is when the ringing ends.
+	Until time.Time
 	// Since is when they came in and, if later, talking began.
 	Since time.Time
+}
+
+// A Past is what a user had of a call before they left it: they may come back.
+type Past struct {
+	User string
+	// In: they were in.
+	In bool
+	// Talked is for how long.
+	Talked time.Duration
 }
 
 // A Call is a call as its server sees it. It is a value: Apply returns a new
@@ -39,6 +52,10 @@ type Call struct {
 	Media   hooks.MediaType
 	Data    string
 	Members []Member
+	// Past are those who left or did not come.
+	Past []Past
+	// Dialled is when it started.
+	Dialled time.Time
 	// Began is when it was first answered.
 	Began time.Time
 	// Over: it has ended, and nothing more happens.
@@ -89,18 +106,21 @@ type Invitee struct {
 // The events. Those that a user causes fail with a [*Refusal] where they make
 // no sense, and nothing happens then.
 type (
-	// Start is the first event of a call: User dials on Device. ID, Group,
-	// GroupID, Media and Data are the call's.
+	// Start is the first event of a call, which has its ID, Group, GroupID,
+	// Media and Data already: User dials on Device and must not be busy. Of the
+	// Invitees, User and repetitions are left out.
 	Start struct {
 		User, Device string
 		Invitees     []Invitee
 		Timeout      time.Duration
 	}
-	// Invite brings more users into a group call.
+	// Invite brings more users into a group call; members and repetitions are
+	// left out. With a Device, here and below, only the one that is in may ask;
+	// without one the engine asks for the user.
 	Invite struct {
-		User     string
-		Invitees []Invitee
-		Timeout  time.Duration
+		User, Device string
+		Invitees     []Invitee
+		Timeout      time.Duration
 	}
 	// Accept answers an invitation on Device.
 	Accept struct{ User, Device string }
@@ -109,20 +129,22 @@ type (
 	// Ignore declines it as if the user were on the phone: the others are told
 	// that the line is busy.
 	Ignore struct{ User, Device string }
-	// Join enters a running group call without an invitation.
+	// Join enters a running group call without an invitation; User must not be
+	// busy with another.
 	Join struct{ User, Device string }
-	// Hangup leaves the call.
-	Hangup struct{ User string }
+	// Hangup leaves the call. While it rings it is a Reject.
+	Hangup struct{ User, Device string }
 	// Switch changes what the call carries.
 	Switch struct {
-		User  string
-		Media hooks.MediaType
+		User, Device string
+		Media        hooks.MediaType
 	}
 	// Timeout is a timer that ran out (see [Timer]); those of Users who no
-	// longer ring are passed over.
+	// longer ring, or who ring longer, are passed over.
 	Timeout struct{ Users []string }
 	// Leave takes out a user who is lost (hooks.LeftTimeout) or was kicked
-	// (hooks.LeftKicked).
+	// (hooks.LeftKicked). Who rings can only be kicked: a lost device may be
+	// followed by another while the ringing lasts (see [Offline]).
 	Leave struct {
 		User   string
 		Reason hooks.LeaveReason
@@ -147,6 +169,9 @@ const (
 	ErrNotGroup   Refusal = "only group calls can be joined, and others invited to them"
 	ErrOver       Refusal = "the call is over"
 	ErrMedia      Refusal = "the call carries that already"
+	ErrBadMedia   Refusal = "a call carries audio or video"
+	ErrNobody     Refusal = "nobody is named who could be invited"
+	ErrStarted    Refusal = "the call has started already"
 )
 
 // Apply carries out one event at a time now. On an error the call is as it was
@@ -189,6 +214,15 @@ func (s *step) tellIn(but string, n Notice) {
 	}
 }
 
+// member finds a user who is in, on a device if it is named.
+func (s *step) member(user, device string) (Member, error) {
+	m := s.Member(user)
+	if m == nil || m.Phase != In || device != "" && m.Devices[0] != device {
+		return Member{}, ErrNotIn
+	}
+	return *m, nil
+}
+
 // answered tells what an invited user did: who invited them, or everybody.
 func (s *step) answered(m Member, k Kind) {
 	n := Notice{Kind: k, User: m.User}
@@ -225,27 +259,40 @@ func (s *step) talked(m Member) time.Duration {
 
 // log writes the record of a user's part in the call.
 func (s *step) log(m Member, out hooks.EndReason) {
-	r := Record{User: m.User, Result: hooks.RecordIncoming, Reason: out, Duration: s.talked(m)}
+	was := Past{User: m.User}
+	s.Past = slices.Clone(s.Past)
+	i := slices.IndexFunc(s.Past, func(p Past) bool { return p.User == m.User })
+	if i < 0 {
+		i = len(s.Past)
+		s.Past = append(s.Past, was)
+	}
+	was = s.Past[i]
+	was.In = was.In || m.Phase == In
+	was.Talked += s.talked(m)
+	s.Past[i] = was
+
+	r := Record{User: m.User, Result: hooks.RecordIncoming, Reason: out, Duration: was.Talked}
 	switch {
 	case m.User == s.Inviter:
 		r.Result = hooks.RecordOutgoing
-	case m.Phase == Ringing && out != hooks.EndReject:
+	case !was.In && out != hooks.EndReject:
 		r.Result = hooks.RecordMissed
 	}
 	s.do(r)
 }
 
-// settle ends the call if it has to. cause is why the last one went.
-func (s *step) settle(cause hooks.EndReason) {
+// settle ends the call if it has to. cause is why the last one went, and by
+// who that was.
+func (s *step) settle(cause hooks.EndReason, by string) {
 	in := s.count(In)
 	if in > 1 || in == 1 && s.count(Ringing) > 0 {
 		return
 	}
-	s.end(cause)
+	s.end(cause, by)
 }
 
 // end ends the call for all who are left.
-func (s *step) end(cause hooks.EndReason) {
+func (s *step) end(cause hooks.EndReason, by string) {
 	reason := cause
 	if !s.Began.IsZero() {
 		switch cause {
@@ -253,14 +300,25 @@ func (s *step) end(cause hooks.EndReason) {
 			reason = hooks.EndHangup // they talked, and had talked enough
 		}
 	}
+	unanswered := hooks.EndCanceled
+	if cause == hooks.EndByServer {
+		unanswered = cause
+	}
+	ringing := s.Users(Ringing)
 	for _, m := range slices.Clone(s.Members) {
 		if m.Phase == In {
 			s.remove(m, reason)
 			s.tell(m.Devices, Notice{Kind: Ended, Reason: reason, Duration: s.talked(m)})
 		} else {
-			s.remove(m, hooks.EndCanceled)
+			s.remove(m, unanswered)
 			s.tell(m.Devices, Notice{Kind: Cancelled})
 		}
+	}
+	switch {
+	case !s.Began.IsZero():
+		s.do(Post{Step: StepHangup, By: by, Duration: s.now.Sub(s.Began)})
+	case len(ringing) > 0:
+		s.do(Post{Step: StepCancel, By: by, Users: ringing})
 	}
 	s.Over = true
 	s.do(Over{Reason: reason})

@@ -8,87 +8,99 @@ import (
 )
 
 func (e Start) apply(s *step) error {
-	s.Inviter = e.User
-	s.enter(e.User, e.Device, "")
-	s.do(Post{Step: StepDial, By: e.User, Users: names(e.Invitees)})
-	s.invite(e.User, e.Invitees, e.Timeout)
+	if len(s.Members) > 0 {
+		return ErrStarted
+	}
+	list := s.strangers(e.Invitees, e.User)
+	switch {
+	case len(list) == 0:
+		return ErrNobody
+	case len(list) > 1 && !s.Group:
+		return ErrNotGroup
+	}
+	s.Inviter, s.Dialled = e.User, s.now
+	s.enter(e.User, e.Device)
+	s.invite(e.User, list, e.Timeout)
 	return nil
 }
 
 func (e Invite) apply(s *step) error {
-	m := s.Member(e.User)
-	switch {
-	case !s.Group:
+	if !s.Group {
 		return ErrNotGroup
-	case m == nil || m.Phase != In:
-		return ErrNotIn
 	}
-	fresh := slices.DeleteFunc(slices.Clone(e.Invitees), func(i Invitee) bool { return s.Member(i.User) != nil })
-	if len(fresh) == 0 {
+	if _, err := s.member(e.User, e.Device); err != nil {
+		return err
+	}
+	if len(e.Invitees) == 0 {
+		return ErrNobody
+	}
+	list := s.strangers(e.Invitees, e.User)
+	if len(list) == 0 {
 		return ErrAlreadyIn
 	}
-	s.do(Post{Step: StepDial, By: e.User, Users: names(fresh)})
-	s.invite(e.User, fresh, e.Timeout)
-	if ringing := s.Users(Ringing); !s.Over && len(ringing) > 0 {
-		s.tellIn(e.User, Notice{Kind: InviteeList, Users: ringing})
-	}
+	s.invite(e.User, list, e.Timeout)
 	return nil
 }
 
-func names(list []Invitee) (users []string) {
+// strangers leaves out of list who is a member, repetitions, and one user.
+func (s *step) strangers(list []Invitee, but string) (fresh []Invitee) {
 	for _, i := range list {
-		users = append(users, i.User)
+		again := slices.ContainsFunc(fresh, func(f Invitee) bool { return f.User == i.User })
+		if !again && i.User != but && s.Member(i.User) == nil {
+			fresh = append(fresh, i)
+		}
 	}
-	return users
+	return fresh
 }
 
 // invite rings users who are not members yet.
 func (s *step) invite(by string, list []Invitee, timeout time.Duration) {
-	var ringing, busy []string
+	var with, ringing []string
+	var busy []Member
+	until := s.now.Add(timeout)
 	for _, i := range list {
-		if s.Member(i.User) != nil {
-			continue
-		}
-		if i.Busy {
-			busy = append(busy, i.User)
-			continue
-		}
-		s.Members = append(s.Members, Member{User: i.User, Phase: Ringing, By: by, Devices: slices.Clone(i.Devices)})
-		s.do(Occupy{i.User})
-		ringing = append(ringing, i.User)
+		with = append(with, i.User)
 	}
-	for _, user := range ringing {
-		m := s.Member(user)
-		s.tell(m.Devices, s.invitation(*m, ringing, s.now.Add(timeout)))
+	s.do(Post{Step: StepDial, By: by, Users: with})
+	for _, i := range list {
+		m := Member{User: i.User, Phase: Ringing, By: by, With: with, Devices: slices.Clone(i.Devices), Until: until}
+		if i.Busy {
+			busy = append(busy, m)
+			continue
+		}
+		s.Members = append(s.Members, m)
+		s.do(Occupy{m.User})
+		ringing = append(ringing, m.User)
+		s.tell(m.Devices, s.invitation(m))
 		if len(m.Devices) == 0 {
-			s.do(Push{user})
+			s.do(Push{m.User})
 		}
 	}
 	if len(ringing) > 0 {
-		s.do(Timer{Users: ringing, At: s.now.Add(timeout)})
+		s.do(Timer{Users: ringing, At: until})
+		s.tellIn(by, Notice{Kind: InviteeList, Users: s.Users(Ringing)})
 	}
-	for _, user := range busy {
-		m := Member{User: user, By: by, Phase: Ringing}
+	for _, m := range busy {
 		s.answered(m, LineBusy)
-		s.do(Busy{user})
-		s.do(Post{Step: StepBusy, By: user, Users: []string{user}})
+		s.do(Busy{m.User})
+		s.do(Post{Step: StepBusy, By: m.User, Users: []string{m.User}})
 		s.log(m, hooks.EndLineBusy)
 	}
-	s.settle(hooks.EndLineBusy)
+	s.settle(hooks.EndLineBusy, by)
 }
 
 // invitation is what a member is told when they ring.
-func (s *step) invitation(m Member, together []string, until time.Time) Notice {
-	others := slices.DeleteFunc(slices.Clone(together), func(u string) bool { return u == m.User })
+func (s *step) invitation(m Member) Notice {
+	others := slices.DeleteFunc(slices.Clone(m.With), func(u string) bool { return u == m.User })
 	return Notice{
-		Kind: Invited, User: m.By, Users: others, Until: until,
+		Kind: Invited, User: m.By, Users: others, Until: m.Until,
 		Inviter: s.Inviter, Group: s.Group, GroupID: s.GroupID, Media: s.Media, Data: s.Data,
 	}
 }
 
 // enter puts a user who is not a member into the room.
-func (s *step) enter(user, device, by string) {
-	s.Members = append(s.Members, Member{User: user, Phase: In, By: by, Devices: []string{device}})
+func (s *step) enter(user, device string) {
+	s.Members = append(s.Members, Member{User: user, Phase: In, Devices: []string{device}})
 	s.do(Occupy{user})
 	s.entered(user)
 }
@@ -167,11 +179,13 @@ func (s *step) decline(user, device string, k Kind, post Step, reason hooks.EndR
 		return err
 	}
 	s.remove(m, reason)
-	s.tell([]string{device}, Notice{Kind: Ended, Reason: reason})
+	if device != "" {
+		s.tell([]string{device}, Notice{Kind: Ended, Reason: reason})
+	}
 	s.elsewhere(m, device, hooks.EndOtherDeviceReject)
 	s.answered(m, k)
 	s.do(Post{Step: post, By: user, Users: []string{user}})
-	s.settle(reason)
+	s.settle(reason, user)
 	return nil
 }
 
@@ -185,45 +199,41 @@ func (e Join) apply(s *step) error {
 	case m != nil:
 		return Accept(e).apply(s)
 	}
-	s.enter(e.User, e.Device, "")
+	s.enter(e.User, e.Device)
 	return nil
 }
 
 func (e Hangup) apply(s *step) error {
-	m := s.Member(e.User)
-	if m == nil || m.Phase != In {
-		return ErrNotIn
+	if m := s.Member(e.User); m != nil && m.Phase == Ringing {
+		return Reject(e).apply(s)
+	}
+	m, err := s.member(e.User, e.Device)
+	if err != nil {
+		return err
 	}
 	reason := hooks.EndHangup
 	if s.Began.IsZero() {
 		reason = hooks.EndCanceled
 	}
-	ringing := s.Users(Ringing)
-	s.leave(*m, hooks.LeftVoluntarily, reason)
-	switch {
-	case reason == hooks.EndCanceled:
-		s.do(Post{Step: StepCancel, By: e.User, Users: ringing})
-	case s.Over:
-		s.do(Post{Step: StepHangup, By: e.User, Duration: s.now.Sub(s.Began)})
-	}
+	s.leave(m, hooks.LeftVoluntarily, reason)
 	return nil
 }
 
 func (e Leave) apply(s *step) error {
 	m := s.Member(e.User)
-	if m == nil || m.Phase != In {
-		return ErrNotIn
-	}
 	reason := hooks.EndOffline
 	if e.Reason == hooks.LeftKicked {
 		reason = hooks.EndByServer
 	}
-	began := !s.Began.IsZero()
-	s.leave(*m, e.Reason, reason)
-	if s.Over && began {
-		s.do(Post{Step: StepHangup, By: e.User, Duration: s.now.Sub(s.Began)})
-	} else if s.Over {
-		s.do(Post{Step: StepCancel, By: e.User})
+	switch {
+	case m == nil:
+		return ErrNotIn
+	case m.Phase == In:
+		s.leave(*m, e.Reason, reason)
+	case e.Reason == hooks.LeftKicked:
+		s.giveUp([]Member{*m}, reason, Notice{Kind: Cancelled})
+	default:
+		return ErrNotIn
 	}
 	return nil
 }
@@ -233,18 +243,22 @@ func (s *step) leave(m Member, why hooks.LeaveReason, reason hooks.EndReason) {
 	s.tellIn(m.User, Notice{Kind: UserLeave, User: m.User, Leave: why})
 	s.remove(m, reason)
 	s.tell(m.Devices, Notice{Kind: Ended, Reason: reason, Duration: s.talked(m)})
-	s.settle(reason)
+	s.settle(reason, m.User)
 }
 
 func (e Switch) apply(s *step) error {
-	m := s.Member(e.User)
+	_, err := s.member(e.User, e.Device)
 	switch {
-	case m == nil || m.Phase != In:
-		return ErrNotIn
+	case err != nil:
+		return err
+	case e.Media != hooks.MediaAudio && e.Media != hooks.MediaVideo:
+		return ErrBadMedia
 	case s.Media == e.Media:
 		return ErrMedia
 	}
-	s.tellIn("", Notice{Kind: MediaChanged, User: e.User, From: s.Media, Media: e.Media})
+	for _, m := range s.Members {
+		s.tell(m.Devices, Notice{Kind: MediaChanged, User: e.User, From: s.Media, Media: e.Media})
+	}
 	s.Media = e.Media
 	s.do(Post{Step: StepSwitch, By: e.User})
 	return nil
@@ -252,27 +266,34 @@ func (e Switch) apply(s *step) error {
 
 func (e Timeout) apply(s *step) error {
 	var late []Member
-	for _, user := range e.Users {
-		if m := s.Member(user); m != nil && m.Phase == Ringing {
-			late = append(late, *m)
+	for _, m := range s.Members {
+		if m.Phase == Ringing && !s.now.Before(m.Until) && slices.Contains(e.Users, m.User) {
+			late = append(late, m)
 		}
 	}
 	if len(late) == 0 {
 		return ErrNotInvited
 	}
+	s.giveUp(late, hooks.EndNoResponse, Notice{Kind: TimedOut, Users: []string{}})
+	return nil
+}
+
+// giveUp takes out some who ring and did not answer; own is what they are told.
+func (s *step) giveUp(late []Member, reason hooks.EndReason, own Notice) {
 	var users []string
 	for _, m := range late {
 		users = append(users, m.User)
-		s.remove(m, hooks.EndNoResponse)
-		s.tell(m.Devices, Notice{Kind: TimedOut, Users: []string{}})
+		s.remove(m, reason)
+		s.tell(m.Devices, own)
 	}
 	for _, m := range late {
 		s.answered(m, NoResponse)
 	}
-	s.tellIn("", Notice{Kind: TimedOut, Users: users})
+	if own.Kind == TimedOut {
+		s.tellIn("", Notice{Kind: TimedOut, Users: users})
+	}
 	s.do(Post{Step: StepTimeout, By: late[0].By, Users: users})
-	s.settle(hooks.EndNoResponse)
-	return nil
+	s.settle(reason, late[0].By)
 }
 
 func (e Online) apply(s *step) error {
@@ -280,9 +301,12 @@ func (e Online) apply(s *step) error {
 	if err != nil {
 		return err
 	}
+	if slices.Contains(m.Devices, e.Device) {
+		return nil
+	}
 	at := s.Member(e.User)
 	at.Devices = append(slices.Clone(at.Devices), e.Device)
-	s.tell([]string{e.Device}, s.invitation(m, s.Users(Ringing), time.Time{}))
+	s.tell([]string{e.Device}, s.invitation(m))
 	return nil
 }
 
@@ -296,12 +320,6 @@ func (e Offline) apply(s *step) error {
 }
 
 func (e End) apply(s *step) error {
-	began := !s.Began.IsZero()
-	s.end(hooks.EndByServer)
-	if began {
-		s.do(Post{Step: StepHangup, By: s.Inviter, Duration: s.now.Sub(s.Began)})
-	} else {
-		s.do(Post{Step: StepCancel, By: s.Inviter})
-	}
+	s.end(hooks.EndByServer, s.Inviter)
 	return nil
 }

@@ -103,7 +103,7 @@ func (s Seat) Apply(n Notice) (Seat, []Callback) {
 		s = Seat{}
 	case TimedOut:
 		do(Callback{Name: OnCallingTimeout, Users: n.Users})
-		if len(n.Users) == 0 {
+		if s.Phase == Ringing {
 			s = Seat{}
 		}
 	case UserEnter:

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/earshotrtc/earshot/internal/speech"
+)
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"-h"}, {"--help"}} {
+		code, out, stderr := execute(nil, args...)
+		if code != 0 || stderr != "" {
+			t.Errorf("%v: exit code %d, %q", args, code, stderr)
+		}
+		for _, c := range commands() {
+			if !strings.Contains(out, c.name) || !strings.Contains(out, c.short) {
+				t.Errorf("%v says nothing of %s", args, c.name)
+			}
+		}
+	}
+	if code, out, stderr := execute(nil); code != 2 || out != "" || !strings.Contains(stderr, "Usage: earshot") {
+		t.Errorf("without a command: exit code %d, %q, %q", code, out, stderr)
+	}
+}
+
+func TestCommandHelp(t *testing.T) {
+	flags := map[string]string{
+		"demo":  "-duration -json -out",
+		"serve": "-addr -app-id -key -cert -tls-key -origin -log -grace",
+		"call":  "-server -pin -user -sig -app-id -mic -speaker -auto-answer -log",
+		"sign":  "-app-id -key -user -expire -verify",
+	}
+	for _, c := range commands() {
+		for _, args := range [][]string{{c.name, "-h"}, {"help", c.name}} {
+			code, out, stderr := execute(nil, args...)
+			if code != 0 || stderr != "" || !strings.HasPrefix(out, "Usage: earshot "+c.name) {
+				t.Errorf("%v: exit code %d, %q, %q", args, code, out, stderr)
+			}
+			for _, f := range strings.Fields(flags[c.name]) {
+				if !strings.Contains(out, "\n  "+f+" ") && !strings.Contains(out, "\n  "+f+"\n") && !strings.Contains(out, "\n  "+f+"\t") {
+					t.Errorf("%v says nothing of %s", args, f)
+				}
+			}
+			for line := range strings.Lines(c.help) {
+				if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 {
+					t.Errorf("%s: a line of %d characters: %s", c.name, n, line)
+				}
+			}
+		}
+	}
+}
+
+// A wrong command line is 2, what goes wrong later is 1; both say what to do,
+// and nothing on standard output.
+func TestErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	voice := speech.Ogg("alice")
+	me := []string{"call", "-server", "127.0.0.1:9", "-user", "alice", "-sig", "x", "-speaker", "none"}
+	call := func(more ...string) []string { return append(me[:len(me):len(me)], more...) }
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+		opus bool // only with libopus does it get so far
+	}{
+		{"unknown command", []string{"sing"}, 2, `no command "sing"`, false},
+		{"unknown command's help", []string{"help", "sing"}, 2, `no command "sing"`, false},
+		{"unknown flag", []string{"demo", "-loud"}, 2, "-loud", false},
+		{"argument", []string{"demo", "10s"}, 2, `"10s"`, false},
+
+		{"short demo", []string{"demo", "-duration", "1s"}, 2, "2s to 10m", false},
+		{"long demo", []string{"demo", "-duration", "11m"}, 2, "2s to 10m", false},
+		{"no duration", []string{"demo", "-duration", "ten"}, 2, "-duration", false},
+		{"no directory", []string{"demo", "-out", file("file", nil)}, 1, "-out", true},
+
+		{"app id 0", []string{"serve", "-app-id", "0"}, 2, "-app-id", false},
+		{"app id too big", []string{"serve", "-app-id", "4294967296"}, 2, "-app-id", false},
+		{"no port", []string{"serve", "-addr", "localhost"}, 2, "host:port", false},
+		{"empty port", []string{"serve", "-addr", "localhost:"}, 2, "port", false},
+		{"big port", []string{"serve", "-addr", ":65536"}, 2, "65535", false},
+		{"log level", []string{"serve", "-log", "loud"}, 2, "debug, info", false},
+		{"origin", []string{"serve", "-origin", "example.com"}, 2, "https://example.com", false},
+		{"half a certificate", []string{"serve", "-cert", "x"}, 2, "go together", false},
+		{"no certificate", []string{"serve", "-cert", file("c", nil), "-tls-key", file("k", nil)}, 1, "certificate", false},
+		{"negative grace", []string{"serve", "-grace", "-1s"}, 2, "-grace", false},
+
+		{"no user", []string{"sign", "-key", "k"}, 2, "-user", false},
+		{"no key", []string{"sign", "-user", "alice"}, 2, "EARSHOT_KEY", false},
+		{"expired at once", []string{"sign", "-user", "alice", "-key", "k", "-expire", "0s"}, 2, "-expire", false},
+		{"no token", []string{"sign", "-user", "alice", "-key", "k", "-verify", "x"}, 1, "malformed", false},
+
+		{"who calls", []string{"call", "-sig", "x"}, 2, "-user", false},
+		{"no sig", []string{"call", "-user", "alice"}, 2, "earshot sign", false},
+		{"oneself", []string{"call", "-user", "alice", "-sig", "x", "alice"}, 2, "themselves", false},
+		{"two callees", []string{"call", "-user", "alice", "-sig", "x", "bob", "carol"}, 2, "carol", false},
+		{"no such voice", call("-mic", "speech:zoe"), 1, "alice, bob", true},
+		{"no such file", call("-mic", filepath.Join(dir, "none.ogg")), 1, "none.ogg", true},
+		{"corrupt ogg", call("-mic", file("a.ogg", append(voice[:5000:5000], voice[6000:]...))), 1, "ogg: page", true},
+		{"corrupt wav", call("-mic", file("a.wav", speech.WAV()[:999])), 1, "a.wav: wav:", true},
+		{"text for sound", call("-mic", file("a.txt", []byte("la la la"))), 1, "neither a WAV nor", true},
+		{"no wav to write", call("-mic", "none", "-speaker", "x.mp3"), 1, ".wav", true},
+		{"cannot write wav", call("-mic", "none", "-speaker", filepath.Join(dir, "no", "x.wav")), 1, "x.wav", true},
+		{"bad pin", call("-mic", "none", "-pin", "beef"), 1, "beef", true},
+		{"bad address", call("-mic", "none", "-server", "nowhere"), 1, "host:port", true},
+		{"bad user", call("-mic", "none", "-user", "al ice"), 1, "user", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.opus {
+				needLibopus(t)
+			}
+			code, out, stderr := execute(nil, c.args...)
+			if code != c.code || !strings.Contains(stderr, c.want) {
+				t.Errorf("exit code %d, want %d; said %q, want %q in it", code, c.code, stderr, c.want)
+			}
+			if out != "" || !strings.HasPrefix(stderr, "earshot") {
+				t.Errorf("printed %q, and said %q", out, stderr)
+			}
+		})
+	}
+}
+
+func TestSign(t *testing.T) {
+	env := map[string]string{"EARSHOT_KEY": "a key"}
+	code, sig, _ := execute(env, "sign", "-user", "alice", "-app-id", "7", "-expire", "1h")
+	sig = strings.TrimSpace(sig)
+	if code != 0 || strings.ContainsAny(sig, " \n") {
+		t.Fatalf("exit code %d, printed %q", code, sig)
+	}
+	for _, c := range []struct {
+		name, key, user, appID string
+		code                   int
+		want                   string
+	}{
+		{"right", "a key", "alice", "7", 0, "valid: user alice, application 7"},
+		{"another key", "b key", "alice", "7", 1, "signature"},
+		{"another user", "a key", "bob", "7", 1, "another user"},
+		{"another application", "a key", "alice", "8", 1, "another SDKAppID"},
+	} {
+		code, out, stderr := execute(nil, "sign", "-verify", sig, "-key", c.key, "-user", c.user, "-app-id", c.appID)
+		if code != c.code || !strings.Contains(out+stderr, c.want) {
+			t.Errorf("%s: exit code %d, %q", c.name, code, out+stderr)
+		}
+	}
+}

@@ -44,6 +44,13 @@ const (
 	// as Chromium does: its page is still to be told.
 	lingerBrowser = 20 * time.Millisecond
 
+	// maxBurst is how many datagrams go out within burstTime to a peer that is
+	// no browser, and so likely one of ours: quic-go has a queue of 32 behind
+	// the connection's own (http3, state_tracking_stream.go), which drops the
+	// newest without a word.
+	maxBurst  = 16
+	burstTime = 4 * time.Millisecond
+
 	// causeTime is how long to wait for an ending session's own words on why.
 	causeTime = 100 * time.Millisecond
 )
@@ -56,6 +63,12 @@ type wtLink struct {
 	// connect is the stream of the request that opened the session; nil for a
 	// dialled one.
 	connect *http3.Stream
+
+	// paced: the peer is no browser. burst counts the datagrams sent since
+	// burstStart; they are the writer's alone.
+	paced      bool
+	burst      int
+	burstStart time.Time
 
 	asked chan struct{} // holds a token until somebody looks for the cause
 	known chan struct{} // closed when cause is set
@@ -82,6 +95,9 @@ func (l *wtLink) localAddr() net.Addr {
 func (l *wtLink) remoteAddr() net.Addr { return l.conn.RemoteAddr() }
 
 func (l *wtLink) sendDatagram(b []byte) error {
+	if l.paced {
+		l.pace()
+	}
 	err := l.sess.SendDatagram(b)
 	if err == nil {
 		return nil
@@ -91,6 +107,18 @@ func (l *wtLink) sendDatagram(b []byte) error {
 		return errTooLarge
 	}
 	return l.ended()
+}
+
+// pace waits after maxBurst datagrams within burstTime.
+func (l *wtLink) pace() {
+	now := time.Now()
+	if since := now.Sub(l.burstStart); since >= burstTime {
+		l.burst, l.burstStart = 0, now
+	} else if l.burst == maxBurst {
+		time.Sleep(burstTime - since)
+		l.burst, l.burstStart = 0, now.Add(burstTime-since)
+	}
+	l.burst++
 }
 
 func (l *wtLink) receiveDatagram(ctx context.Context) ([]byte, error) {

@@ -103,7 +103,9 @@ func (d *WebTransportDialer) dial(ctx context.Context, remote *net.UDPAddr, u *u
 		p.close()
 		return nil, err
 	}
-	s := newSession(newWTLink(qc, sess, p), cfg, true, d.Logger)
+	link := newWTLink(qc, sess, p)
+	link.paced = true
+	s := newSession(link, cfg, true, d.Logger)
 	if err := s.start(ctx); err != nil {
 		return nil, err
 	}

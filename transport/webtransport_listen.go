@@ -127,7 +127,7 @@ func (s *wtServer) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	link := newWTLink(c.conn, sess, nil)
-	link.connect = kept.str
+	link.connect, link.paced = kept.str, r.Header.Get("Origin") == ""
 	ours := newSession(link, s.l.cfg.Session, false, s.l.log)
 	if r.Header.Get("WT-Available-Protocols") != "" && sess.SessionState().ApplicationProtocol == "" {
 		log.Info("transport: WebTransport refused: the page does not offer the protocol " + WebTransportProtocol)

@@ -20,6 +20,7 @@ type call struct {
 	began  time.Time // when it was dialled
 	until  time.Time // when the last ringing ends
 	timers []*time.Timer
+	history
 	routes map[string]bool // users whose host shows the call in a view of its own
 }
 
@@ -303,6 +304,7 @@ func (s *Server) over(c *call, reason hooks.EndReason) {
 		t.Stop()
 	}
 	delete(s.calls, c.state.ID)
+	s.keepRecords(c)
 	e := hooks.Event{Kind: hooks.EventCallEnded, CallID: c.state.ID, GroupID: c.state.GroupID, Media: c.state.Media, Reason: reason}
 	if !c.state.Began.IsZero() {
 		e.Duration = time.Since(c.state.Began)

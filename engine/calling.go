@@ -196,7 +196,9 @@ func (c *Client) UserInfo(ctx context.Context, userID string) (hooks.UserInfo, e
 // CallRecord is what became of a call for this user.
 type CallRecord struct {
 	hooks.CallInfo
-	// UserIDs are the others.
+	// IsGroup is true for a group call, even one without a group ID.
+	IsGroup bool
+	// UserIDs are the others who were called or came.
 	UserIDs  []string
 	Result   hooks.RecordResult
 	Reason   hooks.EndReason
@@ -226,7 +228,7 @@ func (c *Client) RecentCalls(ctx context.Context, q RecentQuery) (page []CallRec
 	for _, r := range res.Records {
 		page = append(page, CallRecord{
 			CallInfo: hooks.CallInfo{CallID: r.CallID, GroupID: r.GroupID, Media: r.Media, Inviter: r.Inviter},
-			UserIDs:  r.UserIDs, Result: r.Result, Reason: r.Reason,
+			IsGroup:  r.IsGroup, UserIDs: r.UserIDs, Result: r.Result, Reason: r.Reason,
 			Began: time.UnixMilli(r.BeganMS), Duration: time.Duration(r.DurationMS) * time.Millisecond,
 		})
 	}

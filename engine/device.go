@@ -53,6 +53,7 @@ type device struct {
 	legs      map[*track]*leg // what it is sent, and on which flows
 	gone      *time.Timer     // forgets it when the reconnect window is over
 	sigTimer  *time.Timer     // tells it that its UserSig expired
+	rated     transport.Stats // when its connection was last rated
 	removed   bool
 	// token resumes the device; before, its predecessor, stands until the
 	// client is known to have the new one.

@@ -102,7 +102,10 @@ type recorder struct {
 	events  []string
 	volumes [][]hooks.UserVolume
 	totals  []int
-	changed chan struct{}
+	// quality is the newest of each user, and qualities counts the callbacks.
+	quality   map[string]hooks.Quality
+	qualities int
+	changed   chan struct{}
 	// on is called for each event, on the callback goroutine.
 	on func(event string)
 }
@@ -195,8 +198,16 @@ func (r *recorder) OnUserVoiceVolume(v []hooks.UserVolume, total int) {
 	r.totals = append(r.totals, total)
 	r.mu.Unlock()
 }
-func (r *recorder) OnNetworkQuality(hooks.UserQuality, []hooks.UserQuality) {}
-func (r *recorder) OnKickedOffline()                                        { r.note("kicked") }
-func (r *recorder) OnUserSigExpired()                                       { r.note("expired") }
+func (r *recorder) OnNetworkQuality(local hooks.UserQuality, remote []hooks.UserQuality) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.quality = map[string]hooks.Quality{local.UserID: local.Quality}
+	for _, u := range remote {
+		r.quality[u.UserID] = u.Quality
+	}
+	r.qualities++
+}
+func (r *recorder) OnKickedOffline()  { r.note("kicked") }
+func (r *recorder) OnUserSigExpired() { r.note("expired") }
 
 var _ hooks.Listener = (*recorder)(nil)

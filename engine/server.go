@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/earshotrtc/earshot/engine/callstate"
+	"github.com/earshotrtc/earshot/engine/records"
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
@@ -68,6 +69,11 @@ type ServerConfig struct {
 
 	// Plugins are asked and told, in this order. Default none.
 	Plugins []hooks.Plugin
+	// Records keeps what became of calls, for RecentCalls; the host closes it
+	// after the server. Default: the newest are kept in memory
+	// (records.NewMemory), and no file is written.
+	Records records.Store
+
 	// Logger takes what an operator should know. Default none.
 	Logger *slog.Logger
 }
@@ -83,6 +89,9 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	setDefault(&c.ReconnectWindow, 15*time.Second)
 	setDefault(&c.MaxCallUsers, 300)
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
+	if c.Records == nil {
+		c.Records = records.NewMemory(records.MemoryConfig{})
+	}
 	if c.SignIn == nil && c.Key != "" {
 		if c.SDKAppID == 0 {
 			return c, fmt.Errorf("%w: Key is set but SDKAppID is 0", ErrNoSignIn)
@@ -111,6 +120,10 @@ type Server struct {
 	pipe *transport.PipeListener
 	// plugins are those of the configuration, with what they are owed.
 	plugins []*plugin
+	// unkept are records on their way to the store; kept is closed when the
+	// last is there.
+	unkept chan []records.Record
+	kept   chan struct{}
 
 	done chan struct{} // closed when the server stops accepting
 	wg   sync.WaitGroup
@@ -157,6 +170,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		calls:   make(map[string]*call),
 		busy:    make(map[string]*call),
 		ssrcs:   make(map[uint32]struct{}),
+		unkept:  make(chan []records.Record, maxUnkept),
+		kept:    make(chan struct{}),
 	}
 	s.gate = newGate(cfg)
 	for _, p := range cfg.Plugins {
@@ -229,6 +244,7 @@ func (s *Server) Serve() error {
 	s.wg.Add(2)
 	go s.listenFor()
 	s.startPlugins()
+	go s.runRecords()
 	if s.net != nil {
 		s.wg.Add(1)
 		go s.accept(s.net)
@@ -270,31 +286,35 @@ func (s *Server) accept(l transport.Listener) {
 	}
 }
 
-// listenFor notes once a second whom it still hears of those in calls: a
-// session's LastHeard is as good as it is asked for (see lost).
+// listenFor notes once a second whom it still hears of those in calls (a
+// session's LastHeard is as good as it is asked for, see lost), and tells them
+// how good everyone's connection is.
 func (s *Server) listenFor() {
 	defer s.wg.Done()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var sessions []transport.Session
+	told := time.Now()
 	for {
+		var now time.Time
 		select {
 		case <-s.done:
 			return
-		case <-tick.C:
+		case now = <-tick.C:
 		}
-		sessions = sessions[:0]
 		s.mu.Lock()
-		for c := range s.conns {
-			if d := c.device; d != nil && d.call != nil {
-				sessions = append(sessions, c.out.sess)
+		if now.Sub(told) >= qualityEvery {
+			told = now
+			s.tellQuality(now)
+		} else {
+			for _, c := range s.calls {
+				for _, d := range c.room.devs {
+					if sess := d.session.Load(); sess != nil {
+						(*sess).Stats()
+					}
+				}
 			}
 		}
 		s.mu.Unlock()
-		for _, sess := range sessions {
-			sess.Stats()
-		}
-		clear(sessions)
 	}
 }
 
@@ -402,5 +422,12 @@ func (s *Server) stop(words bool) {
 	}
 	s.pipe.Close()
 	s.wg.Wait()
+	s.mu.Lock()
+	serving := s.serving
+	close(s.unkept)
+	s.mu.Unlock()
+	if serving {
+		<-s.kept
+	}
 	s.closePlugins()
 }

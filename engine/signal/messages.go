@@ -274,6 +274,7 @@ type Record struct {
 	CallID     string             `json:"callID"`
 	Inviter    string             `json:"inviter"`
 	UserIDs    []string           `json:"userIDs,omitempty"`
+	IsGroup    bool               `json:"isGroup,omitempty"`
 	GroupID    string             `json:"groupID,omitempty"`
 	Media      hooks.MediaType    `json:"media"`
 	Result     hooks.RecordResult `json:"result"`

@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// qualityEvery is how often those in a call are told how good everyone's
+// connection is, as the original does.
+const qualityEvery = 2 * time.Second
+
+// qualityOf says how good a connection is, from its round trip and the share of the
+// server's packets that got lost since the last time.
+func qualityOf(s, last transport.Stats, now time.Time) hooks.Quality {
+	if now.Sub(s.LastHeard) >= maxSilence {
+		return hooks.QualityDown
+	}
+	loss := 0.0
+	if sent := s.PacketsSent - last.PacketsSent; sent > 0 && s.PacketsLost > last.PacketsLost {
+		loss = float64(s.PacketsLost-last.PacketsLost) / float64(sent)
+	}
+	for _, step := range [...]struct {
+		q    hooks.Quality
+		rtt  time.Duration
+		loss float64
+	}{
+		{hooks.QualityExcellent, 100 * time.Millisecond, 0.01},
+		{hooks.QualityGood, 200 * time.Millisecond, 0.03},
+		{hooks.QualityPoor, 350 * time.Millisecond, 0.06},
+		{hooks.QualityBad, 600 * time.Millisecond, 0.12},
+	} {
+		if s.RTT <= step.rtt && loss <= step.loss {
+			return step.q
+		}
+	}
+	return hooks.QualityVeryBad
+}
+
+// tellQuality tells those in each call how good everyone's connection is.
+// Server.mu is held.
+func (s *Server) tellQuality(now time.Time) {
+	for id, c := range s.calls {
+		q := signal.Quality{CallID: id}
+		for _, d := range c.room.devs {
+			q.Users = append(q.Users, signal.UserQuality{UserID: d.userID, Quality: d.quality(now)})
+		}
+		frame, err := signal.Encode(signal.Message{Type: signal.TypeQuality}, q)
+		if err != nil {
+			s.log.Debug("cannot tell qualities", "err", err)
+			continue
+		}
+		for _, d := range c.room.devs {
+			d.mu.Lock()
+			if d.conn != nil {
+				d.conn.out.enqueue(frame)
+			}
+			d.mu.Unlock()
+		}
+	}
+}
+
+// quality is that of the device's connection since it was last asked.
+func (d *device) quality(now time.Time) hooks.Quality {
+	sess := d.session.Load()
+	if sess == nil {
+		return hooks.QualityDown
+	}
+	s := (*sess).Stats()
+	q := qualityOf(s, d.rated, now)
+	d.rated = s
+	return q
+}

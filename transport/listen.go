@@ -26,7 +26,7 @@ type ListenConfig struct {
 	// NextProtos is ignored: the protocols are the listener's.
 	TLSConfig *tls.Config
 	// AllowedOrigins are the web origins ("https://example.org") whose pages
-	// may open WebTransport sessions. Default: none.
+	// may open WebTransport sessions; "*" stands for all. Default: none.
 	AllowedOrigins []string
 	// RequireRetry is asked for each connection attempt from an address not
 	// yet validated, and answers whether to validate it first, at the cost of

@@ -79,6 +79,22 @@ func (s *socket) SetReadDeadline(t time.Time) error {
 	}
 }
 
+// SetReadBuffer and SetWriteBuffer pass quic-go's wish on to a connection that
+// is no UDP socket, if it has ears for it.
+func (s *socket) SetReadBuffer(n int) error {
+	if c, ok := s.PacketConn.(interface{ SetReadBuffer(int) error }); ok {
+		return c.SetReadBuffer(n)
+	}
+	return nil
+}
+
+func (s *socket) SetWriteBuffer(n int) error {
+	if c, ok := s.PacketConn.(interface{ SetWriteBuffer(int) error }); ok {
+		return c.SetWriteBuffer(n)
+	}
+	return nil
+}
+
 // concernsQUIC reports whether quic-go has to know a write's error: the packet
 // was larger than the path takes (MTU discovery), or the network card does not
 // split packets (GSO).

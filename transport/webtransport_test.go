@@ -403,3 +403,31 @@ func TestWebTransportListenerClose(t *testing.T) {
 		w.net.Close()
 	})
 }
+
+// A NAT that gives a browser another address does not end its session.
+func TestWebTransportSurvivesRebind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWTWorld(t, simnet.Link{Delay: 10 * time.Millisecond})
+		defer w.close()
+		socket, err := w.net.Endpoint("10.0.0.2:5000")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := w.dialer()
+		d.Conn = func() (net.PacketConn, error) { return socket, nil }
+		client, server := w.dial(d, wtURL)
+		talk(t, client, server, "hello")
+		at, err := socket.Rebind("192.0.2.9:999")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for flow := range uint64(3) {
+			exchange(t, client, server, flow, 100)
+			time.Sleep(100 * time.Millisecond)
+		}
+		exchange(t, server, client, 9, 100, MaxPacketSize)
+		if got := server.RemoteAddr().String(); got != at.String() {
+			t.Errorf("the server sees %s, want %v", got, at)
+		}
+	})
+}

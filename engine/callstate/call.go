@@ -166,7 +166,7 @@ const (
 	ErrNotInvited Refusal = "the user is not invited to this call now"
 	ErrNotIn      Refusal = "the user is not in this call"
 	ErrAlreadyIn  Refusal = "the user is in this call already"
-	ErrNotGroup   Refusal = "only group calls can be joined, and others invited to them"
+	ErrNotGroup   Refusal = "only a group call can be joined, or be of more than two"
 	ErrOver       Refusal = "the call is over"
 	ErrMedia      Refusal = "the call carries that already"
 	ErrBadMedia   Refusal = "a call carries audio or video"

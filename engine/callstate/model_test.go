@@ -122,6 +122,7 @@ func (m *model) arrive(user string) {
 
 // act does one random thing.
 func (m *model) act() {
+	m.actions = m.actions[:0]
 	var h *handset
 	if len(m.sets) > 0 {
 		h = m.sets[m.dice.roll(len(m.sets))]

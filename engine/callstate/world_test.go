@@ -22,7 +22,7 @@ type world struct {
 	phones []*phone
 	timers []timer
 	serial int
-	// actions are those of the last event, without what devices were told.
+	// actions are those so far, without what devices were told.
 	actions []Action
 }
 
@@ -177,7 +177,6 @@ func (w *world) elapse(d time.Duration) {
 
 // apply lets something happen to a call and carries out what follows.
 func (w *world) apply(l *live, ev Event) error {
-	w.actions = w.actions[:0]
 	before := l.Call
 	copied := slices.Clone(before.Members)
 	for i := range copied {

@@ -104,10 +104,13 @@ var lastTime = time.Unix(0, 1<<63-1)
 
 func storable(t time.Time) bool { return t.After(time.Unix(0, 0)) && !t.After(lastTime) }
 
-// Clone returns a copy that shares nothing with r, with its times in UTC.
+// Clone returns a copy that shares nothing with r, with its times in UTC and
+// without a monotonic reading; Ended stays as long after Began as it was.
 func (r Record) Clone() Record {
 	r.Users = slices.Clone(r.Users)
-	r.Began, r.Ended = r.Began.UTC().Round(0), r.Ended.UTC().Round(0)
+	lasted := r.Ended.Sub(r.Began)
+	r.Began = r.Began.UTC().Round(0)
+	r.Ended = r.Began.Add(lasted)
 	return r
 }
 

@@ -41,7 +41,7 @@ func near(t *testing.T, what string, got, want, within float64) {
 }
 
 func TestLinkLoss(t *testing.T) {
-	const packets = 100_000
+	const packets = 50_000
 	for _, loss := range []float64{0, 0.01, 0.1, 0.5, 1} {
 		k := testLink(Link{Loss: loss}, 1)
 		at := run(k, packets, 100, ms)
@@ -60,7 +60,7 @@ func TestLinkLoss(t *testing.T) {
 }
 
 func TestLinkBurstLoss(t *testing.T) {
-	const packets = 400_000
+	const packets = 150_000
 	for _, c := range []struct{ loss, length float64 }{{0.05, 8}, {0.01, 3}, {0.2, 1.5}, {0.3, 40}} {
 		k := testLink(Link{Burst: Bursts(c.loss, c.length)}, 1)
 		bursts, lost, before := 0, 0, false

@@ -120,8 +120,11 @@ func (g *gate) sweep(now time.Time) {
 	}
 }
 
-// userSigDecider is the sign-in decider of a server that has a key.
-func userSigDecider(v usersig.Verifier) hooks.SignInDecider {
+// UserSigSignIn returns the sign-in decider of a server that has a key: it lets
+// in who shows a UserSig of sdkAppID that was signed with key and holds now. A
+// host that wants to check more wraps it in a decider of its own.
+func UserSigSignIn(sdkAppID uint32, key string) hooks.SignInDecider {
+	v := usersig.Verifier{SDKAppID: sdkAppID, Key: key}
 	return func(_ context.Context, req hooks.SignInRequest) (hooks.SignIn, error) {
 		claims, err := v.Verify(req.UserSig, req.UserID)
 		switch {
@@ -136,15 +139,13 @@ func userSigDecider(v usersig.Verifier) hooks.SignInDecider {
 
 // decideSignIn asks the decider, and turns whatever goes wrong into a no.
 func (s *Server) decideSignIn(req hooks.SignInRequest) (hooks.SignIn, *hooks.Refusal) {
-	answer := make(chan hooks.SignIn, 1)
-	err := decide(func(ctx context.Context) error {
-		a, err := s.cfg.SignIn(ctx, req)
-		answer <- a
+	var answer hooks.SignIn
+	err := decide(context.Background(), func(ctx context.Context) (err error) {
+		answer, err = s.cfg.SignIn(ctx, req)
 		return err
 	})
-	err = s.refusal("SignIn", err, hooks.CodeEnterRefused, "sign-in refused by the host")
-	if r := (*hooks.Refusal)(nil); errors.As(err, &r) {
+	if r := s.refusal("SignIn", err, "sign-in refused by the host"); r != nil {
 		return hooks.SignIn{}, r
 	}
-	return <-answer, nil
+	return answer, nil
 }

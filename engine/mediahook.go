@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -65,7 +66,9 @@ type packetHook struct {
 	call  hooks.PacketHook
 }
 
-// bindPacketHooks asks the plugins which of them see a track's packets.
+// bindPacketHooks asks the plugins which of them see a track's packets. One
+// that fails, or takes longer than a decider may, sees none. Server.mu is not
+// held.
 func (s *Server) bindPacketHooks(info hooks.TrackInfo) packetHooks {
 	var out packetHooks
 	for _, p := range s.plugins {
@@ -73,7 +76,14 @@ func (s *Server) bindPacketHooks(info hooks.TrackInfo) packetHooks {
 			continue
 		}
 		var h hooks.PacketHook
-		p.contain("Packet", func() { h = p.Packet(info) })
+		err := decide(context.Background(), func(context.Context) error {
+			h = p.Packet(info)
+			return nil
+		})
+		if err != nil {
+			s.log.Warn("packet hook not bound", "plugin", p.Name, "user", info.UserID, "err", err)
+			continue
+		}
 		if h != nil {
 			out = append(out, &packetHook{hookGuard{name: p.Name, log: s.log}, h})
 		}
@@ -103,6 +113,23 @@ func newPCMHook(name string, f hooks.PCMHook, log *slog.Logger) *pcmHook {
 		return nil
 	}
 	return &pcmHook{hookGuard{name: name, log: log}, f}
+}
+
+// remotePCMHook asks the host for its hook on a talker's sound.
+func remotePCMHook(bind func(userID string) hooks.PCMHook, userID string, log *slog.Logger) *pcmHook {
+	if bind == nil {
+		return nil
+	}
+	var f hooks.PCMHook
+	func() {
+		defer func() {
+			if p := recover(); p != nil {
+				log.Error("Remote panicked", "user", userID, "panic", p, "stack", string(debug.Stack()))
+			}
+		}()
+		f = bind(userID)
+	}()
+	return newPCMHook("Remote "+userID, f, log)
 }
 
 func (h *pcmHook) process(pcm []int16) {

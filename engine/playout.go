@@ -72,9 +72,7 @@ func (p *playout) add(t *signal.Track, driver codec.Driver, sess transport.Sessi
 	}
 	pt := &playTrack{id: t.TrackID, userID: t.UserID, flow: t.Flow, ssrc: t.SSRC, pt: t.PayloadType, buf: buf}
 	pt.muted.Store(t.Muted)
-	if p.hook != nil {
-		pt.hook = newPCMHook("Remote "+t.UserID, p.hook(t.UserID), p.log)
-	}
+	pt.hook = remotePCMHook(p.hook, t.UserID, p.log)
 	p.mu.Lock()
 	p.tracks[pt.id] = pt
 	p.publish()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -88,10 +90,12 @@ func (s *Server) closePlugins() {
 // in order; it never waits.
 func (s *Server) observe(e hooks.Event) {
 	e.Time = time.Now()
+	users := e.Users
 	for _, p := range s.plugins {
 		if p.events == nil {
 			continue
 		}
+		e.Users = slices.Clone(users) // it belongs to the plugin
 		select {
 		case p.events <- e:
 		default:
@@ -102,49 +106,75 @@ func (s *Server) observe(e hooks.Event) {
 	}
 }
 
-// decide asks a decider, and turns whatever goes wrong into an error.
-func decide(f func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), deciderTimeout)
+// DroppedEvents is how many events plugins have missed so far, because 1,024
+// were waiting for their Observe already.
+func (s *Server) DroppedEvents() (n uint64) {
+	for _, p := range s.plugins {
+		n += p.dropped.Load()
+	}
+	return n
+}
+
+// decide asks a decider, and turns whatever goes wrong into an error. What the
+// decider did may be read only if there is none: a late one is still at it.
+// Server.mu is not held.
+func decide(ctx context.Context, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, deciderTimeout)
 	defer cancel()
 	got := make(chan error, 1)
 	go func() {
+		returned := false
 		defer func() {
 			if p := recover(); p != nil {
-				got <- fmt.Errorf("the decider panicked: %v", p)
+				got <- fmt.Errorf("the decider panicked: %v\n%s", p, debug.Stack())
+			} else if !returned {
+				got <- errors.New("the decider ended its goroutine")
 			}
 		}()
-		got <- f(ctx)
+		err := f(ctx)
+		returned = true
+		got <- err
 	}()
 	select {
 	case err := <-got:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("the decider took longer than %v", deciderTimeout)
+		return fmt.Errorf("the decider did not answer within %v: %w", deciderTimeout, ctx.Err())
 	}
 }
 
+// maxRefusal is how much of a host's words a refused user is told, in bytes.
+const maxRefusal = 1024
+
 // refusal turns a decider's error into what the user is told: a *Refusal as it
-// is, of any other only that the host refused.
-func (s *Server) refusal(decider string, err error, code hooks.Code, words string) error {
+// is, of any other only that the host refused. A refusal's code is negative:
+// anything else would read as a yes.
+func (s *Server) refusal(decider string, err error, words string) *hooks.Refusal {
 	if err == nil {
 		return nil
 	}
-	if r := (*hooks.Refusal)(nil); errors.As(err, &r) {
-		return r
+	out := hooks.Refusal{Code: hooks.CodeEnterRefused, Message: words}
+	if r := (*hooks.Refusal)(nil); errors.As(err, &r) && r != nil {
+		out.Message = strings.ToValidUTF8(r.Message[:min(len(r.Message), maxRefusal)], "")
+		if r.Code < 0 {
+			out.Code = r.Code
+		}
+		return &out
 	}
-	s.log.Warn("refused", "decider", decider, "err", err)
-	return &hooks.Refusal{Code: code, Message: words}
+	s.log.Warn("refused", "decider", decider, "err", fmt.Sprint(err)) // Sprint survives an Error that panics
+	return &out
 }
 
 // each asks all plugins that have a decider, in order; the first no is the
 // answer.
-func (s *Server) each(name string, has func(*plugin) bool, ask func(context.Context, *plugin) error) error {
+func (s *Server) each(ctx context.Context, name string, has func(*plugin) bool, ask func(context.Context, *plugin) error) error {
 	for _, p := range s.plugins {
 		if !has(p) {
 			continue
 		}
-		if err := decide(func(ctx context.Context) error { return ask(ctx, p) }); err != nil {
-			return s.refusal(p.Name+": "+name, err, hooks.CodeEnterRefused, "refused by the host")
+		err := decide(ctx, func(ctx context.Context) error { return ask(ctx, p) })
+		if r := s.refusal(p.Name+": "+name, err, "refused by the host"); r != nil {
+			return r
 		}
 	}
 	return nil
@@ -152,8 +182,12 @@ func (s *Server) each(name string, has func(*plugin) bool, ask func(context.Cont
 
 // decideCall says whether a user may call others.
 func (s *Server) decideCall(req hooks.CallRequest) error {
-	err := s.each("MayCall", func(p *plugin) bool { return p.MayCall != nil },
-		func(ctx context.Context, p *plugin) error { return p.MayCall(ctx, req) })
+	err := s.each(context.Background(), "MayCall", func(p *plugin) bool { return p.MayCall != nil },
+		func(ctx context.Context, p *plugin) error {
+			req := req
+			req.Callees = slices.Clone(req.Callees) // it belongs to the plugin
+			return p.MayCall(ctx, req)
+		})
 	if err != nil || req.GroupID == "" {
 		return err
 	}
@@ -162,9 +196,12 @@ func (s *Server) decideCall(req hooks.CallRequest) error {
 
 // decideMembers says whether users belong to a group.
 func (s *Server) decideMembers(groupID string, users []string) error {
-	return s.each("Member", func(p *plugin) bool { return p.Member != nil },
+	return s.each(context.Background(), "Member", func(p *plugin) bool { return p.Member != nil },
 		func(ctx context.Context, p *plugin) error {
 			for _, u := range users {
+				if err := ctx.Err(); err != nil {
+					return err // nobody waits any more
+				}
 				if err := p.Member(ctx, groupID, u); err != nil {
 					return err
 				}
@@ -175,48 +212,54 @@ func (s *Server) decideMembers(groupID string, users []string) error {
 
 // decideAdmit says whether a user may enter a call's room.
 func (s *Server) decideAdmit(req hooks.AdmitRequest) error {
-	return s.each("Admit", func(p *plugin) bool { return p.Admit != nil },
+	return s.each(context.Background(), "Admit", func(p *plugin) bool { return p.Admit != nil },
 		func(ctx context.Context, p *plugin) error { return p.Admit(ctx, req) })
 }
 
 // MayRecord asks the plugins whether a user may be recorded. Without a plugin
-// that decides nobody may: recording needs consent. It is for what records.
+// that decides nobody may: recording needs consent. It is for what records. An
+// error is a no: a *hooks.Refusal, or an *Error if no plugin decides.
 func (s *Server) MayRecord(ctx context.Context, req hooks.RecordRequest) error {
-	asked := false
-	err := s.each("MayRecord", func(p *plugin) bool { return p.MayRecord != nil },
-		func(ctx context.Context, p *plugin) error {
-			asked = true
-			return p.MayRecord(ctx, req)
-		})
-	if err == nil && !asked {
-		err = refuse(hooks.CodeRefused, "nobody has consented to recording: no plugin decides MayRecord")
+	decides := func(p *plugin) bool { return p.MayRecord != nil }
+	if !slices.ContainsFunc(s.plugins, decides) {
+		return refuse(hooks.CodeRefused, "nobody has consented to recording: no plugin decides MayRecord")
 	}
-	return err
+	return s.each(ctx, "MayRecord", decides,
+		func(ctx context.Context, p *plugin) error { return p.MayRecord(ctx, req) })
 }
 
 // decideRoutes says for whom of the users the host shows a call in a view of
-// its own. A plugin that fails leaves the default.
+// its own. A plugin that fails for a user leaves the default for that one; one
+// that is late leaves it for all.
 func (s *Server) decideRoutes(users []string, req hooks.CallRequest) map[string]bool {
 	routes := make(map[string]bool)
 	for _, p := range s.plugins {
 		if p.Route == nil {
 			continue
 		}
-		err := decide(func(ctx context.Context) error {
+		var custom []string
+		err := decide(context.Background(), func(ctx context.Context) error {
 			for _, u := range users {
-				custom, err := p.Route(ctx, hooks.RouteRequest{UserID: u, Inviter: req.Caller, IsGroup: req.IsGroup, GroupID: req.GroupID, Media: req.Media})
-				if err != nil {
+				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if ctx.Err() == nil && custom {
-					routes[u] = true
-				}
+				p.contain("Route", func() {
+					yes, err := p.Route(ctx, hooks.RouteRequest{UserID: u, Inviter: req.Caller, IsGroup: req.IsGroup, GroupID: req.GroupID, Media: req.Media})
+					if err != nil {
+						s.log.Warn("route decider failed; the default view shows the call", "plugin", p.Name, "user", u, "err", fmt.Sprint(err))
+					} else if yes {
+						custom = append(custom, u)
+					}
+				})
 			}
 			return nil
 		})
 		if err != nil {
 			s.log.Warn("route decider failed; the default view shows the call", "plugin", p.Name, "err", err)
-			return make(map[string]bool) // a late plugin may still write to the other
+			continue
+		}
+		for _, u := range custom {
+			routes[u] = true
 		}
 	}
 	return routes
@@ -231,8 +274,8 @@ func (s *Server) push(req hooks.PushRequest) {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
-			if err := decide(func(ctx context.Context) error { return p.Push(ctx, req) }); err != nil {
-				s.log.Warn("push failed", "plugin", p.Name, "user", req.UserID, "err", err)
+			if err := decide(context.Background(), func(ctx context.Context) error { return p.Push(ctx, req) }); err != nil {
+				s.log.Warn("push failed", "plugin", p.Name, "user", req.UserID, "err", fmt.Sprint(err))
 			}
 		}()
 	}

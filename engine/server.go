@@ -12,7 +12,6 @@ import (
 
 	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/records"
-	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
 )
@@ -36,8 +35,7 @@ type ServerConfig struct {
 	// "https://example.com"; "*" allows all. Default none.
 	AllowedOrigins []string
 
-	// SignIn decides who may sign in. Default: UserSigs for SDKAppID signed
-	// with Key are checked.
+	// SignIn decides who may sign in. Default: UserSigSignIn(SDKAppID, Key).
 	SignIn   hooks.SignInDecider
 	SDKAppID uint32
 	Key      string
@@ -96,7 +94,7 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 		if c.SDKAppID == 0 {
 			return c, fmt.Errorf("%w: Key is set but SDKAppID is 0", ErrNoSignIn)
 		}
-		c.SignIn = userSigDecider(usersig.Verifier{SDKAppID: c.SDKAppID, Key: c.Key})
+		c.SignIn = UserSigSignIn(c.SDKAppID, c.Key)
 	}
 	if c.SignIn == nil {
 		return c, ErrNoSignIn

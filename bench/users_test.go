@@ -1,0 +1,216 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/earshotrtc/earshot/engine"
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// newProcessServer starts a server without a socket that lets everybody in.
+func newProcessServer(b *testing.B, users int) *engine.Server {
+	srv, err := engine.NewServer(engine.ServerConfig{
+		InProcess: true, MaxUsers: users, SDKAppID: app, Key: key,
+		SignIn: func(context.Context, hooks.SignInRequest) (hooks.SignIn, error) { return hooks.SignIn{}, nil },
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { srv.Serve(); close(done) }()
+	b.Cleanup(func() { srv.Close(); <-done })
+	return srv
+}
+
+// memory is what the process uses, after a collection.
+func memory() uint64 {
+	var m runtime.MemStats
+	for range 3 {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
+}
+
+// BenchmarkIdleUser is the memory that a signed-in user costs a server that
+// does nothing for them, beside the transport's own. Sessions are in-process
+// pipes; what as many pipes cost without a server at their end is taken off.
+func BenchmarkIdleUser(b *testing.B) {
+	const users = 10000
+	var each, bare float64
+	for b.Loop() {
+		// Pipes alone.
+		before := memory()
+		pipe := transport.NewPipeListener()
+		var ends []transport.Session
+		for range users {
+			near, err := pipe.Dial(b.Context(), "")
+			if err != nil {
+				b.Fatal(err)
+			}
+			far, err := pipe.Accept(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			ends = append(ends, near, far)
+		}
+		bare = float64(memory()-before) / users
+		for _, s := range ends {
+			s.Close()
+		}
+		pipe.Close()
+		ends = nil
+
+		// The same with a server that has signed them in.
+		srv := newProcessServer(b, users)
+		before = memory()
+		var clients []transport.Session
+		for i := range users {
+			s, err := srv.Pipe().Dial(b.Context(), "")
+			if err != nil {
+				b.Fatal(err)
+			}
+			frame, _ := signal.Encode(signal.Message{Type: signal.TypeSignIn}, signal.SignIn{Version: 1, UserID: fmt.Sprintf("user%d", i), UserSig: "x"})
+			if _, err := s.Control().Write(frame); err != nil {
+				b.Fatal(err)
+			}
+			m, err := signal.NewReader(s.Control()).Read()
+			if err != nil || m.Type != signal.TypeWelcome {
+				b.Fatalf("user %d: %v %v", i, m.Type, err)
+			}
+			clients = append(clients, s)
+		}
+		each = float64(memory()-before) / users
+		for _, s := range clients {
+			s.Close()
+		}
+		srv.Close()
+	}
+	b.ReportMetric(bare/1024, "KiB/pipe")
+	b.ReportMetric(each/1024, "KiB/pipe+user")
+	b.ReportMetric((each-bare)/1024, "KiB/user")
+	b.ReportMetric(0, "ns/op")
+}
+
+// caller is a user of the load: it calls another, who answers, and hangs up.
+type caller struct {
+	hooks.NopListener
+	client  *engine.Client
+	invited chan time.Time
+	ended   chan struct{}
+}
+
+func (c *caller) OnInvited(hooks.Invitation)                               { c.invited <- time.Now() }
+func (c *caller) OnCallEnd(hooks.CallInfo, hooks.EndReason, time.Duration) { c.ended <- struct{}{} }
+
+func newCaller() *caller {
+	return &caller{invited: make(chan time.Time, 1), ended: make(chan struct{}, 1)}
+}
+
+// once makes a whole call: ring, answer, hang up, and both have been told of
+// the end. It returns the time from Call to the other's OnInvited.
+func (c *caller) once(ctx context.Context, callee *caller) (time.Duration, error) {
+	start := time.Now()
+	if err := c.client.Call(ctx, callee.client.UserID(), hooks.MediaAudio); err != nil {
+		return 0, err
+	}
+	setup := (<-callee.invited).Sub(start)
+	if err := callee.client.Accept(ctx); err != nil {
+		return 0, err
+	}
+	if err := c.client.Hangup(ctx); err != nil {
+		return 0, err
+	}
+	<-c.ended
+	<-callee.ended
+	return setup, nil
+}
+
+// BenchmarkCalls sets up and tears down calls at 1,000 a second among 10,000
+// users who are signed in, all in this process, and beside them measures the
+// setup, from Call to OnInvited, of calls over QUIC on loopback to another
+// server of the same process. Each iteration is one second of load; run it
+// with -benchtime 10x.
+func BenchmarkCalls(b *testing.B) {
+	const users, perSecond = 10000, 1000
+	srv := newProcessServer(b, users)
+	all := make([]*caller, users)
+	for i := range all {
+		all[i] = newCaller()
+		c, err := engine.Dial(b.Context(), engine.ClientConfig{
+			Dialer: srv.Pipe(), UserID: fmt.Sprintf("user%d", i), UserSig: "x", Listener: all[i],
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		all[i].client = c
+	}
+	b.Cleanup(func() {
+		for _, c := range all {
+			c.client.Destroy()
+		}
+	})
+	quic := newServer(b)
+	near, far := newCaller(), newCaller()
+	near.client = signIn(b, quic, "near", near, nil)
+	far.client = signIn(b, quic, "far", far, nil)
+
+	var failed, made atomic.Int64
+	var inProcess, overQUIC []time.Duration
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	next := 0
+	began := time.Now()
+	ctx := context.Background()
+	due := time.Now()
+	for b.Loop() {
+		for range perSecond {
+			due = due.Add(time.Second / perSecond)
+			time.Sleep(time.Until(due))
+			from, to := all[next], all[next+1]
+			next = (next + 2) % users
+			wg.Go(func() {
+				d, err := from.once(ctx, to)
+				if err != nil {
+					failed.Add(1)
+					return
+				}
+				made.Add(1)
+				mu.Lock()
+				inProcess = append(inProcess, d)
+				mu.Unlock()
+			})
+			if len(overQUIC) < int(made.Load())/50 { // 20 a second
+				d, err := near.once(ctx, far)
+				if err != nil {
+					b.Fatal(err)
+				}
+				overQUIC = append(overQUIC, d)
+			}
+		}
+	}
+	wg.Wait()
+	took := time.Since(began).Seconds()
+	if failed.Load() > 0 || len(overQUIC) == 0 {
+		b.Fatalf("%d calls failed, %d over QUIC", failed.Load(), len(overQUIC))
+	}
+	quantile := func(d []time.Duration, q float64) float64 {
+		slices.Sort(d)
+		return float64(d[int(q*float64(len(d)-1))].Microseconds()) / 1000
+	}
+	b.ReportMetric(float64(made.Load())/took, "calls/s")
+	b.ReportMetric(quantile(inProcess, 0.5), "ms/setup-p50")
+	b.ReportMetric(quantile(inProcess, 0.99), "ms/setup-p99")
+	b.ReportMetric(quantile(overQUIC, 0.5), "ms/QUIC-setup-p50")
+	b.ReportMetric(quantile(overQUIC, 0.99), "ms/QUIC-setup-p99")
+	b.ReportMetric(0, "ns/op")
+}

@@ -132,8 +132,8 @@ func (s *Server) inviteUsers(d *device, req *signal.Invite) error {
 	routes := s.decideRoutes(users, ask)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for u, custom := range routes {
-		c.routes[u] = custom
+	for _, u := range users {
+		c.routes[u] = routes[u]
 	}
 	return s.apply(c, callstate.Invite{User: d.userID, Invitees: s.invitees(c, users), Timeout: s.ringTime(req.TimeoutMS)})
 }
@@ -191,8 +191,8 @@ func (s *Server) enterCall(d *device, callID string, join bool) error {
 	if c.state.Member(d.userID) == nil && len(c.state.Members) >= s.cfg.MaxCallUsers {
 		return refuse(hooks.CodeRefused, "a call has at most %d users", s.cfg.MaxCallUsers)
 	}
-	for u, custom := range routes {
-		c.routes[u] = custom
+	if routes != nil {
+		c.routes[d.userID] = routes[d.userID]
 	}
 	return s.apply(c, callstate.Join{User: d.userID, Device: d.id})
 }

@@ -3,7 +3,9 @@ package engine
 import (
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,23 +39,27 @@ type callbacks struct {
 	mu        sync.Mutex
 	listeners []hooks.Listener
 	queue     []callbackEntry
+	waiting   int    // callbacks in queue
+	turned    []bool // turns of the routing not yet made; they go first
 	newest    [numLatest]func(hooks.Listener)
 	closed    bool
-	running   bool // a callback is being called now
+	running   bool // a callback may be being called now
 
 	wake chan struct{}
 	done chan struct{} // closed when the goroutine has ended
 }
 
-// callbackEntry is one thing to be told, or a step of the routing.
+// callbackEntry is what is told at once, and what that means for the routing
+// before and after; each may be missing.
 type callbackEntry struct {
-	step func(*routing)
-	tell func(hooks.Listener)
+	before func(*routing)
+	tell   []func(hooks.Listener)
+	after  func(*routing)
 }
 
 func newCallbacks(log *slog.Logger, r routing, overflow func()) *callbacks {
 	c := &callbacks{log: log, routing: r, overflow: overflow, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	c.routing.call = c.call
+	c.routing.contain = c.contain
 	go c.run()
 	return c
 }
@@ -61,10 +67,8 @@ func newCallbacks(log *slog.Logger, r routing, overflow func()) *callbacks {
 func (c *callbacks) add(l hooks.Listener) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, have := range c.listeners {
-		if have == l {
-			return
-		}
+	if slices.ContainsFunc(c.listeners, func(have hooks.Listener) bool { return same(have, l) }) {
+		return
 	}
 	c.listeners = append(c.listeners[:len(c.listeners):len(c.listeners)], l)
 }
@@ -72,14 +76,19 @@ func (c *callbacks) add(l hooks.Listener) {
 func (c *callbacks) remove(l hooks.Listener) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.listeners = without(c.listeners, l)
+	c.listeners = slices.DeleteFunc(slices.Clone(c.listeners), func(have hooks.Listener) bool { return same(have, l) })
+}
+
+// same is a == b for all that implement Listener: a struct with a func in it
+// cannot be compared, and is no other's same.
+func same(a, b hooks.Listener) bool {
+	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // post queues a call event.
-func (c *callbacks) post(f func(hooks.Listener)) { c.enqueue(callbackEntry{tell: f}) }
-
-// postStep queues a step of the routing, in order with the call events.
-func (c *callbacks) postStep(f func(*routing)) { c.enqueue(callbackEntry{step: f}) }
+func (c *callbacks) post(f func(hooks.Listener)) {
+	c.enqueue(callbackEntry{tell: []func(hooks.Listener){f}})
+}
 
 func (c *callbacks) enqueue(e callbackEntry) {
 	c.mu.Lock()
@@ -88,12 +97,27 @@ func (c *callbacks) enqueue(e callbackEntry) {
 		return
 	}
 	c.queue = append(c.queue, e)
-	full := len(c.queue) == maxCallbacks
+	before := c.waiting
+	c.waiting += len(e.tell)
+	full := before < maxCallbacks && c.waiting >= maxCallbacks
 	c.mu.Unlock()
 	if full {
 		c.log.Error("listener is too slow: closing its client", "waiting", maxCallbacks)
 		go c.overflow()
 	}
+	c.signal()
+}
+
+// turn turns the default view off or on, ahead of what is queued.
+func (c *callbacks) turn(custom bool) {
+	c.mu.Lock()
+	if n := len(c.turned); n == 0 || c.turned[n-1] != custom {
+		c.turned = append(c.turned, custom)
+	}
+	if len(c.turned) > 2 { // on, off and on again is on
+		c.turned = c.turned[2:]
+	}
+	c.mu.Unlock()
 	c.signal()
 }
 
@@ -116,7 +140,10 @@ func (c *callbacks) signal() {
 // that, except for a callback that is running: it may be the one that closes.
 func (c *callbacks) close() {
 	c.mu.Lock()
-	c.closed = true
+	if !c.closed {
+		c.closed = true
+		c.queue = append(c.queue, callbackEntry{after: (*routing).end}) // no view shows the call for ever
+	}
 	c.signal()
 	running := c.running
 	c.mu.Unlock()
@@ -128,17 +155,10 @@ func (c *callbacks) close() {
 func (c *callbacks) run() {
 	defer close(c.done)
 	for {
-		e, listeners, more := c.next()
+		e, ok, more := c.next()
 		switch {
-		case e.step != nil:
-			e.step(&c.routing)
-		case e.tell != nil:
-			for _, l := range listeners {
-				c.call(l, e.tell)
-			}
-			if v := c.routing.view(); v != nil {
-				c.call(v, e.tell)
-			}
+		case ok:
+			c.deliver(e)
 		case !more:
 			return
 		default:
@@ -147,36 +167,83 @@ func (c *callbacks) run() {
 	}
 }
 
-// next takes what is to be called next. Without anything, more is false once
-// all is over.
-func (c *callbacks) next() (e callbackEntry, listeners []hooks.Listener, more bool) {
+// next takes what is to be done next. Without anything, more is false once all
+// is over.
+func (c *callbacks) next() (e callbackEntry, ok, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.queue) > 0 {
-		e = c.queue[0]
+	switch {
+	case len(c.turned) > 0:
+		ok = true // deliver makes the turns
+	case len(c.queue) > 0:
+		e, ok = c.queue[0], true
 		c.queue[0] = callbackEntry{}
 		c.queue = c.queue[1:]
-	} else if !c.closed {
+		c.waiting -= len(e.tell)
+	case !c.closed:
 		for i, f := range c.newest {
 			if f != nil {
-				e.tell, c.newest[i] = f, nil
+				e.tell, ok = []func(hooks.Listener){f}, true
+				c.newest[i] = nil
 				break
 			}
 		}
 	}
-	c.running = e.tell != nil || e.step != nil
-	return e, c.listeners, !c.closed
+	c.running = ok
+	return e, ok, !c.closed
 }
 
-func (c *callbacks) call(l hooks.Listener, f func(hooks.Listener)) {
+// deliver tells the listeners, and then the view, which a listener may have
+// just turned off.
+func (c *callbacks) deliver(e callbackEntry) {
+	r := &c.routing
+	c.makeTurns()
+	if e.before != nil {
+		e.before(r)
+	}
+	r.telling = true
+	for _, f := range e.tell {
+		for _, l := range c.told() {
+			c.contain(l, func() { f(l) })
+		}
+		c.makeTurns()
+		if v := r.view(); v != nil {
+			c.contain(v, func() { f(v) })
+		}
+	}
+	if e.after != nil {
+		e.after(r)
+	}
+	r.told()
+}
+
+// told are the listeners now.
+func (c *callbacks) told() []hooks.Listener {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.listeners
+}
+
+func (c *callbacks) makeTurns() {
+	c.mu.Lock()
+	turned := c.turned
+	c.turned = nil
+	c.mu.Unlock()
+	for _, custom := range turned {
+		c.routing.turn(custom)
+	}
+}
+
+// contain calls a function of the host's, who for the log.
+func (c *callbacks) contain(who any, f func()) {
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			c.log.Error("listener panicked", "listener", fmt.Sprintf("%T", l), "panic", p, "stack", string(debug.Stack()))
+			c.log.Error("listener panicked", "listener", fmt.Sprintf("%T", who), "panic", p, "stack", string(debug.Stack()))
 		}
 		if took := time.Since(start); took > slowCallback {
-			c.log.Warn("listener is slow", "listener", fmt.Sprintf("%T", l), "took", took)
+			c.log.Warn("listener is slow", "listener", fmt.Sprintf("%T", who), "took", took)
 		}
 	}()
-	f(l)
+	f()
 }

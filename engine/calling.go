@@ -44,7 +44,7 @@ func (c *Client) dial(ctx context.Context, req signal.Call, options []CallOption
 	for _, o := range options {
 		req.TimeoutMS, req.UserData = int(o.Timeout/time.Millisecond), o.UserData
 	}
-	c.asking()
+	c.asking(req.UserIDs...)
 	_, err := c.request(ctx, signal.TypeCall, req)
 	return err
 }
@@ -58,10 +58,10 @@ func checkUsers(userIDs []string) error {
 	return nil
 }
 
-// asking notes when the client asked to enter a room.
-func (c *Client) asking() {
+// asking notes when the client asked to enter a room, and whom it called.
+func (c *Client) asking(dialled ...string) {
 	c.mu.Lock()
-	c.asked = time.Now()
+	c.asked, c.dialled = time.Now(), distinct(dialled, c.cfg.UserID)
 	c.mu.Unlock()
 }
 

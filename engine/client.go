@@ -135,6 +135,7 @@ type Client struct {
 	begunAt  time.Time          // when talking began in it
 	leave    context.CancelFunc // ends what runs for as long as it is in it
 	asked    time.Time          // when it last asked to call, accept or join
+	dialled  []string           // and whom it called
 	mic      *micTrack
 	micMuted bool
 	camera   *cameraTrack

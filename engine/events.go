@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/earshotrtc/earshot/engine/callstate"
@@ -89,27 +90,35 @@ func (c *Client) notice(n callstate.Notice, body any) {
 	if n.Kind == callstate.Begin && now.Begun {
 		c.begunAt = time.Now()
 	}
+	begun, dialled := c.begunAt, c.dialled
 	c.mu.Unlock()
 
+	var e callbackEntry
 	switch {
 	case before.Phase == callstate.None && now.Phase != callstate.None:
 		byHost := customView(body)
-		c.cb.postStep(func(r *routing) { r.begin(viewState(now), byHost) })
+		e.before = func(r *routing) { r.begin(comes(n, now, dialled), byHost) }
+		fallthrough
 	case now.Phase != callstate.None:
-		c.cb.postStep(func(r *routing) { r.update(viewState(now)) })
+		e.after = func(r *routing) { r.update(n, now, begun) }
+	case before.Phase != callstate.None:
+		e.after = (*routing).end
 	}
+	for _, cb := range callbacks {
+		e.tell = append(e.tell, c.callback(cb, body, took))
+	}
+	start := func() {}
 	if before.Phase != callstate.In && now.Phase == callstate.In {
-		c.enterRoom(now.Info.CallID)
+		start = c.enterRoom(now.Info.CallID)
 	}
 	if before.Phase == callstate.In && now.Phase != callstate.In {
 		c.leaveRoom()
 	}
-	for _, cb := range callbacks {
-		c.callback(cb, body, took)
+	if now.Phase == callstate.In && now.Info.Media == hooks.MediaAudio {
+		c.stopCamera() // the server has dropped its track
 	}
-	if before.Phase != callstate.None && now.Phase == callstate.None {
-		c.cb.postStep((*routing).end)
-	}
+	c.cb.enqueue(e)
+	start() // and tells of errors only now
 }
 
 // customView says whether the host shows the call itself.
@@ -123,16 +132,16 @@ func customView(body any) bool {
 	return false
 }
 
-// callback posts one callback.
-func (c *Client) callback(cb callstate.Callback, body any, took int) {
-	c.cb.post(func(l hooks.Listener) {
+// callback makes one callback.
+func (c *Client) callback(cb callstate.Callback, body any, took int) func(hooks.Listener) {
+	return func(l hooks.Listener) {
 		switch cb.Name {
 		case callstate.OnInvited:
 			l.OnInvited(invitation(cb.Notice, body))
 		case callstate.OnCallReceived:
 			l.OnCallReceived(cb.Info)
 		case callstate.OnGroupCallInviteeListUpdate:
-			l.OnGroupCallInviteeListUpdate(cb.Users)
+			l.OnGroupCallInviteeListUpdate(slices.Clone(cb.Users))
 		case callstate.OnAccept:
 			l.OnAccept(cb.User)
 		case callstate.OnReject:
@@ -144,7 +153,7 @@ func (c *Client) callback(cb callstate.Callback, body any, took int) {
 		case callstate.OnCallingCancel:
 			l.OnCallingCancel()
 		case callstate.OnCallingTimeout:
-			l.OnCallingTimeout(cb.Users)
+			l.OnCallingTimeout(slices.Clone(cb.Users))
 		case callstate.OnEnterRoom:
 			l.OnEnterRoom(took)
 		case callstate.OnUserEnter:
@@ -158,12 +167,12 @@ func (c *Client) callback(cb callstate.Callback, body any, took int) {
 		case callstate.OnCallMediaTypeChanged:
 			l.OnCallMediaTypeChanged(cb.From, cb.To)
 		}
-	})
+	}
 }
 
 func invitation(n callstate.Notice, body any) hooks.Invitation {
 	inv := hooks.Invitation{
-		CallID: n.CallID, Sponsor: n.User, UserIDs: n.Users, IsFromGroup: n.Group, GroupID: n.GroupID,
+		CallID: n.CallID, Sponsor: n.User, UserIDs: slices.Clone(n.Users), IsFromGroup: n.Group, GroupID: n.GroupID,
 		Media: n.Media, UserData: n.Data,
 	}
 	if b, ok := body.(*signal.Invited); ok {
@@ -218,20 +227,22 @@ func (c *Client) dropCall(why hooks.EndReason) {
 	c.notice(n, nil)
 }
 
-// enterRoom starts what runs while the client is in a call.
-func (c *Client) enterRoom(callID string) {
+// enterRoom prepares what runs while the client is in a call; start starts it.
+func (c *Client) enterRoom(callID string) (start func()) {
 	ctx, stop := context.WithCancel(c.ctx)
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
 		stop()
-		return
+		return func() {}
 	}
 	c.leave = stop
 	c.wg.Add(2)
 	c.mu.Unlock()
-	go c.runMicrophone(ctx, callID)
-	go c.runVolumes(ctx)
+	return func() {
+		go c.runMicrophone(ctx, callID)
+		go c.runVolumes(ctx)
+	}
 }
 
 // leaveRoom stops it.
@@ -258,7 +269,7 @@ func (c *Client) quality(q *signal.Quality) {
 			remote = append(remote, hooks.UserQuality(u))
 		}
 	}
-	c.cb.postLatest(latestQuality, func(l hooks.Listener) { l.OnNetworkQuality(local, remote) })
+	c.cb.postLatest(latestQuality, func(l hooks.Listener) { l.OnNetworkQuality(local, slices.Clone(remote)) })
 }
 
 func (c *Client) trackAdded(t *signal.Track) {
@@ -308,11 +319,15 @@ func (c *Client) trackMuted(m *signal.Mute) {
 
 // available tells whether a track can be heard or seen.
 func (c *Client) available(t *signal.Track, yes bool) {
-	c.cb.post(func(l hooks.Listener) {
+	tell := func(l hooks.Listener) {
 		if t.Kind == signal.KindVideo {
 			l.OnUserVideoAvailable(t.UserID, yes)
 		} else {
 			l.OnUserAudioAvailable(t.UserID, yes)
 		}
+	}
+	c.cb.enqueue(callbackEntry{
+		tell:  []func(hooks.Listener){tell},
+		after: func(r *routing) { r.available(t.Kind, t.UserID, yes) },
 	})
 }

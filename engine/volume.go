@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/earshotrtc/earshot/hooks"
@@ -54,7 +55,7 @@ func (c *Client) runVolumes(ctx context.Context) {
 		for i, v := range volumes {
 			out[i] = hooks.UserVolume(v)
 		}
-		c.cb.postLatest(latestVolumes, func(l hooks.Listener) { l.OnUserVoiceVolume(out, total) })
+		c.cb.postLatest(latestVolumes, func(l hooks.Listener) { l.OnUserVoiceVolume(slices.Clone(out), total) })
 	}
 }
 

@@ -181,7 +181,9 @@ func BenchmarkCalls(b *testing.B) {
 			wg.Go(func() {
 				d, err := from.once(ctx, to)
 				if err != nil {
-					failed.Add(1)
+					if failed.Add(1) == 1 {
+						b.Logf("the first call that failed: %v", err)
+					}
 					return
 				}
 				made.Add(1)

@@ -37,18 +37,19 @@ func (c *Client) handle(typ signal.Type, body any) {
 	}
 }
 
+var noticeKinds = map[signal.Type]callstate.Kind{
+	signal.TypeInvited: callstate.Invited, signal.TypeInvitees: callstate.InviteeList,
+	signal.TypeAccepted: callstate.Accepted, signal.TypeRejected: callstate.Rejected,
+	signal.TypeLineBusy: callstate.LineBusy, signal.TypeNoResponse: callstate.NoResponse,
+	signal.TypeCancelled: callstate.Cancelled, signal.TypeTimedOut: callstate.TimedOut,
+	signal.TypeEntered: callstate.Entered, signal.TypeUserEnter: callstate.UserEnter,
+	signal.TypeUserLeave: callstate.UserLeave, signal.TypeCallBegin: callstate.Begin,
+	signal.TypeCallEnd: callstate.Ended, signal.TypeSwitched: callstate.MediaChanged,
+}
+
 // noticeOf is the reverse of Server.notify.
 func noticeOf(typ signal.Type, body any) (n callstate.Notice, ok bool) {
-	kinds := map[signal.Type]callstate.Kind{
-		signal.TypeInvited: callstate.Invited, signal.TypeInvitees: callstate.InviteeList,
-		signal.TypeAccepted: callstate.Accepted, signal.TypeRejected: callstate.Rejected,
-		signal.TypeLineBusy: callstate.LineBusy, signal.TypeNoResponse: callstate.NoResponse,
-		signal.TypeCancelled: callstate.Cancelled, signal.TypeTimedOut: callstate.TimedOut,
-		signal.TypeEntered: callstate.Entered, signal.TypeUserEnter: callstate.UserEnter,
-		signal.TypeUserLeave: callstate.UserLeave, signal.TypeCallBegin: callstate.Begin,
-		signal.TypeCallEnd: callstate.Ended, signal.TypeSwitched: callstate.MediaChanged,
-	}
-	n.Kind, ok = kinds[typ]
+	n.Kind, ok = noticeKinds[typ]
 	switch b := body.(type) {
 	case *signal.Invited:
 		n.CallID, n.User, n.Users, n.Inviter = b.CallID, b.Sponsor, b.UserIDs, b.Inviter

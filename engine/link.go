@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
@@ -15,7 +16,8 @@ import (
 // lost, and dials again.
 const (
 	maxSilence   = 3 * time.Second
-	silenceCheck = 250 * time.Millisecond
+	silenceCheck = 250 * time.Millisecond // in a call
+	idleCheck    = time.Second            // otherwise
 	dialTimeout  = 5 * time.Second
 	redialPause  = 500 * time.Millisecond
 	ackEvery     = 16
@@ -118,18 +120,23 @@ func (c *Client) run(l *link) {
 // watch waits until a link breaks or falls silent. heard is when the server
 // was last heard; over is true if the client has ended.
 func (c *Client) watch(l *link) (heard time.Time, over bool) {
-	tick := time.NewTicker(silenceCheck)
-	defer tick.Stop()
+	timer := time.NewTimer(silenceCheck)
+	defer timer.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return heard, true
 		case <-l.read:
 			return l.sess.Stats().LastHeard, c.ctx.Err() != nil
-		case now := <-tick.C:
+		case now := <-timer.C:
 			if heard = l.sess.Stats().LastHeard; now.Sub(heard) >= maxSilence {
 				return heard, false
 			}
+		}
+		if _, err := c.callIn(callstate.None); err == nil {
+			timer.Reset(silenceCheck)
+		} else {
+			timer.Reset(idleCheck)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 )
 
 // Version is the version of the protocol that this package speaks.
@@ -79,16 +80,29 @@ func Encode(m Message, body any) ([]byte, error) {
 		}
 		m.Raw = raw
 	}
-	js, err := json.Marshal(&m)
-	if err != nil {
-		return nil, fmt.Errorf("signal: %s: %w", m.Type, err)
+	// The envelope is written by hand: a second pass of encoding/json over the
+	// body is most of the cost of a message.
+	frame := make([]byte, 4, 64+len(m.Type)+len(m.Raw))
+	frame = append(frame, `{"type":`...)
+	frame = strconv.AppendQuote(frame, string(m.Type))
+	for _, f := range [...]struct {
+		name string
+		v    uint64
+	}{{`,"id":`, m.ID}, {`,"n":`, m.N}, {`,"ack":`, m.Ack}} {
+		if f.v != 0 {
+			frame = strconv.AppendUint(append(frame, f.name...), f.v, 10)
+		}
 	}
-	if len(js) > MaxMessageSize {
-		return nil, fmt.Errorf("%w: %s has %d", ErrTooLarge, m.Type, len(js))
+	if len(m.Raw) > 0 {
+		frame = append(append(frame, `,"body":`...), m.Raw...)
 	}
-	frame := make([]byte, 4, 4+len(js))
-	binary.BigEndian.PutUint32(frame, uint32(len(js)))
-	return append(frame, js...), nil
+	frame = append(frame, '}')
+	n := len(frame) - 4
+	if n > MaxMessageSize {
+		return nil, fmt.Errorf("%w: %s has %d", ErrTooLarge, m.Type, n)
+	}
+	binary.BigEndian.PutUint32(frame, uint32(n))
+	return frame, nil
 }
 
 // A Reader reads messages from a control stream. It is for one goroutine.

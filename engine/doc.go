@@ -6,19 +6,8 @@
 // participant without touching the codec. Signalling is a stream on the same
 // connection (engine/signal/PROTOCOL.md).
 //
-//	srv, err := engine.NewServer(engine.ServerConfig{SDKAppID: 1, Key: key})
-//	go srv.Serve()
-//
-//	sig := usersig.Sign(key, usersig.Claims{SDKAppID: 1, UserID: "alice", ...})
-//	alice, err := engine.Dial(ctx, engine.ClientConfig{
-//		Addr: "localhost:4433", Pin: pin, SDKAppID: 1, UserID: "alice", UserSig: sig,
-//		Codec: libopus.Driver{}, Microphone: mic, Listener: listener,
-//	})
-//	err = alice.Call(ctx, "bob", hooks.MediaAudio)
-//	for range tick10ms {
-//		alice.ReadPCM(block) // what alice hears
-//	}
-//
-// Nothing runs before Serve and Dial. The engine imports no codec driver: pass
-// one in ClientConfig. A server that forwards needs none.
+// Nothing runs before [Server.Serve] and [Dial]. The engine imports no codec
+// driver: pass one in [ClientConfig]. A server that forwards needs none. The
+// example of the package is a whole call; README.md beside this file lists
+// every function and callback with the test that shows it.
 package engine

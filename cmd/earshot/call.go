@@ -108,7 +108,7 @@ func (p *phone) listen(ctx context.Context, client *engine.Client, out speaker) 
 		}
 		if err := out.Write(pcm); err != nil {
 			broken = true
-			p.board.printf("%v", err)
+			p.board.printf("You hear nothing: %v. -speaker heard.wav writes it down.", err)
 		}
 		return nil
 	})

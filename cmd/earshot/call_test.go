@@ -192,3 +192,27 @@ func TestPortInUse(t *testing.T) {
 		t.Errorf("exit code %d, printed %q, said %q", code, out, stderr)
 	}
 }
+
+// Without a program for sound devices, a phone says so and works all the same;
+// to ask for the device is an error then.
+func TestCallWithoutDevices(t *testing.T) {
+	needLibopus(t)
+	s := serve(t)
+	t.Setenv("PATH", t.TempDir())
+	bob := start(t, with(s.bob, "-mic", "")...)
+	bob.out.wait(t, "Waiting for a call")
+	for _, want := range []string{"You will be silent", "You will hear nothing", "alsa-utils"} {
+		if !strings.Contains(bob.err.String(), want) {
+			t.Errorf("said %q, want %q in it", bob.err, want)
+		}
+	}
+	for _, flag := range []string{"-mic", "-speaker"} {
+		r := start(t, with(s.bob, "-mic", "none", "-speaker", "none", flag, "device")...)
+		r.end(t, 1)
+		if !strings.Contains(r.err.String(), flag+": no program for sound devices") {
+			t.Errorf("%s: said %q", flag, r.err)
+		}
+	}
+	bob.key(t, "q")
+	bob.end(t, 0)
+}

@@ -245,7 +245,13 @@ func (l *phoneListener) OnUserVoiceVolume(volumes []hooks.UserVolume, _ int) {
 }
 
 func (l *phoneListener) OnError(code hooks.Code, message string) {
-	l.do(func() { l.p.board.printf("Error: %s: %v", message, code) })
+	l.do(func() {
+		if code == hooks.CodeMicStart {
+			l.p.board.printf("You are silent: %s. -mic speech:alice lends you a voice.", message)
+			return
+		}
+		l.p.board.printf("Error: %s: %v", message, code)
+	})
 }
 
 func (l *phoneListener) OnWarning(code hooks.Code, message string) {

@@ -180,7 +180,7 @@ func (c Call) Apply(now time.Time, ev Event) (Call, []Action, error) {
 	if c.Over {
 		return c, nil, ErrOver
 	}
-	s := step{Call: c, now: now}
+	s := step{Call: c, now: now, actions: make([]Action, 0, 12)}
 	s.Members = slices.Clone(c.Members)
 	if err := ev.apply(&s); err != nil {
 		return c, nil, err

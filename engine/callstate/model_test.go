@@ -31,6 +31,8 @@ func TestModel(t *testing.T) {
 		}
 		t.Cleanup(func() { flag.Set("rapid.checks", given.DefValue) })
 	}
+	var ran int
+	var heard [OnCallMediaTypeChanged + 1]int
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{lines: make([]line, 0, 128)}
 		m.world = newWorld(&teller{T: t, m: m})
@@ -40,7 +42,17 @@ func TestModel(t *testing.T) {
 			m.act()
 		}
 		m.finish()
+		ran++
+		for name, n := range m.heard {
+			heard[name] += n
+		}
 	})
+	for name, n := range heard[OnInvited:] {
+		if ran >= 1000 && n < ran/20 {
+			t.Errorf("callback %d came %d times in %d histories: they are too dull", name+1, n, ran)
+		}
+	}
+	t.Logf("%d histories; callbacks by name: %v", ran, heard[OnInvited:])
 }
 
 // teller tells the history when something is wrong.

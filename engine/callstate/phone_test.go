@@ -89,6 +89,7 @@ func (w *world) watch(p *phone, l *live, c Callback) {
 	if p.counts == nil {
 		p.counts = make(map[count]int)
 	}
+	w.heard[c.Name]++
 	key := count{c.CallID, c.Name, c.User}
 	p.counts[key]++
 	n := p.counts[key]

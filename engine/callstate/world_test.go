@@ -22,6 +22,8 @@ type world struct {
 	phones []*phone
 	timers []timer
 	serial int
+	// heard counts the callbacks of all devices, by name.
+	heard [OnCallMediaTypeChanged + 1]int
 	// actions are those so far, without what devices were told.
 	actions []Action
 }
@@ -54,6 +56,7 @@ type account struct {
 	dials, outcomes int           // each dial has one outcome at most
 	stay, total     time.Duration // talked in this stay, and in all
 	was             bool          // in, at any time
+	until           time.Time     // when the last ringing ends
 }
 
 func newWorld(f failure) *world {
@@ -195,6 +198,7 @@ func (w *world) apply(l *live, ev Event) error {
 		return err
 	}
 	l.Call = next
+	w.expect(before, next, ev, actions)
 	var posts []Post
 	for _, a := range actions {
 		if l.over > 0 {
@@ -236,6 +240,9 @@ func (w *world) carryOut(l *live, a Action) {
 			w.Fatalf("timer of nobody, or in the past: %+v", a)
 		}
 		w.timers = append(w.timers, timer{l, a.At, a.Users})
+		for _, u := range a.Users {
+			l.account(u).until = a.At
+		}
 	case Occupy:
 		if w.busy[a.User] != "" {
 			w.Fatalf("%s is on %s and made busy with %s", a.User, w.busy[a.User], l.ID)
@@ -289,112 +296,12 @@ func (w *world) carryOut(l *live, a Action) {
 		w.recorded(l, a)
 	case Over:
 		l.over++
+		talked := a.Reason == hooks.EndHangup || a.Reason == hooks.EndOffline || a.Reason == hooks.EndByServer
+		if !l.began.IsZero() && !talked || l.began.IsZero() && a.Reason == hooks.EndHangup {
+			w.Fatalf("began %v, and it is over: %v", l.began, a.Reason)
+		}
 	default:
 		w.Fatalf("unknown action %T", a)
-	}
-}
-
-// posted checks that each dial of a user has one outcome at most.
-func (w *world) posted(l *live, p Post) {
-	switch p.Step {
-	case StepDial:
-		for _, u := range p.Users {
-			l.account(u).dials++
-		}
-	case StepAccept, StepReject, StepBusy, StepTimeout, StepCancel:
-		for _, u := range p.Users {
-			acc := l.account(u)
-			if acc.outcomes++; acc.outcomes > acc.dials {
-				w.Fatalf("more outcomes than dials for %s: %+v", u, p)
-			}
-		}
-	}
-	if p.Step == StepHangup || p.Step == StepCancel {
-		if l.closed++; l.closed > 1 {
-			w.Fatalf("the end was posted twice: %+v", p)
-		}
-	}
-	if p.Step == StepHangup && (l.began.IsZero() || p.Duration != w.now.Sub(l.began)) {
-		w.Fatalf("talked %v, posted %+v", w.now.Sub(l.began), p)
-	}
-}
-
-// recorded checks that each part in the call has one record, which covers all.
-func (w *world) recorded(l *live, r Record) {
-	acc := l.account(r.User)
-	if acc.records++; acc.records > acc.stays {
-		w.Fatalf("second record: %+v", r)
-	}
-	if r.Duration != acc.total {
-		w.Fatalf("%s talked %v: %+v", r.User, acc.total, r)
-	}
-	want := hooks.RecordMissed
-	switch {
-	case r.User == l.Inviter:
-		want = hooks.RecordOutgoing
-	case acc.was || r.Reason == hooks.EndReject:
-		want = hooks.RecordIncoming
-	}
-	if r.Result != want {
-		w.Fatalf("want result %v: %+v", want, r)
-	}
-}
-
-// check holds a call against the rules that are always true.
-func (w *world) check(l *live) {
-	if l.Over {
-		w.checkOver(l)
-		return
-	}
-	in, ringing := 0, 0
-	for _, m := range l.Members {
-		if w.busy[m.User] != l.ID {
-			w.Fatalf("%s is a member of %s and is busy with %q", m.User, l.ID, w.busy[m.User])
-		}
-		if m.Phase == In {
-			in++
-			if _, ok := l.room[m.Devices[0]]; !ok || len(m.Devices) != 1 {
-				w.Fatalf("%s is in on %v, the room has %v", m.User, m.Devices, l.room)
-			}
-			continue
-		}
-		ringing++
-		due := slices.ContainsFunc(w.timers, func(t timer) bool {
-			return t.call == l && t.at.Equal(m.Until) && slices.Contains(t.users, m.User)
-		})
-		if !due {
-			w.Fatalf("%s rings in %s, and no timer will end it", m.User, l.ID)
-		}
-	}
-	if in != len(l.room) {
-		w.Fatalf("%d are in %s, its room has %v", in, l.ID, l.room)
-	}
-	if in < 2 && (in == 0 || ringing == 0) {
-		w.Fatalf("%s outlives its people: %d in, %d ringing", l.ID, in, ringing)
-	}
-	for user, id := range w.busy {
-		if id == l.ID && l.Member(user) == nil {
-			w.Fatalf("%s is busy with %s without being in it", user, id)
-		}
-	}
-}
-
-func (w *world) checkOver(l *live) {
-	if l.over != 1 || len(l.room) > 0 || len(l.Members) > 0 {
-		w.Fatalf("%s is over (%d times) with %v, room %v", l.ID, l.over, l.Members, l.room)
-	}
-	for user, id := range w.busy {
-		if id == l.ID {
-			w.Fatalf("%s is busy with %s after it", user, id)
-		}
-	}
-	for user, acc := range l.users {
-		if acc.records != acc.stays {
-			w.Fatalf("%s: %d records for %d parts in %s", user, acc.records, acc.stays, l.ID)
-		}
-	}
-	if !l.began.IsZero() && l.closed != 1 {
-		w.Fatalf("the end of %s was not posted", l.ID)
 	}
 }
 

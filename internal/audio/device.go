@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -103,7 +104,7 @@ func (m *Microphone) start(ctx context.Context) error {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("microphone: %w", err)
+		return err
 	}
 	blocks := make(chan []int16, maxWaiting)
 	m.ctx, m.blocks, m.rest = ctx, blocks, nil
@@ -128,7 +129,7 @@ func (m *Microphone) start(ctx context.Context) error {
 				blocks <- block // nobody else sends
 			}
 		}
-		m.failed = words.explain("microphone", m.command[0], cmd.Wait())
+		m.failed = words.explain(m.command[0], cmd.Wait())
 	}()
 	return nil
 }
@@ -157,7 +158,7 @@ func OpenLoudspeaker() (*Loudspeaker, error) {
 		return nil, err
 	}
 	if err := l.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("loudspeaker: %w", err)
+		return nil, err
 	}
 	return l, nil
 }
@@ -169,7 +170,7 @@ func (l *Loudspeaker) Write(pcm []int16) error {
 		l.raw = binary.LittleEndian.AppendUint16(l.raw, uint16(v))
 	}
 	if _, err := l.in.Write(l.raw); err != nil {
-		return l.words.explain("loudspeaker", l.name, errors.Join(err, l.cmd.Wait()))
+		return l.words.explain(l.name, errors.Join(err, l.cmd.Wait()))
 	}
 	return nil
 }
@@ -200,18 +201,19 @@ func (t *tail) Write(b []byte) (int, error) {
 }
 
 // explain makes an error of a program's end and its last words.
-func (t *tail) explain(what, program string, err error) error {
+func (t *tail) explain(program string, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	program = filepath.Base(program)
 	last := bytes.TrimSpace(t.b)
 	if i := bytes.LastIndexByte(last, '\n'); i >= 0 {
 		last = last[i+1:]
 	}
 	if len(last) > 0 {
-		return fmt.Errorf("%s: %s ended: %s", what, program, last)
+		return fmt.Errorf("%s ended: %s", program, last)
 	}
 	if err == nil {
 		err = io.ErrUnexpectedEOF
 	}
-	return fmt.Errorf("%s: %s ended: %w", what, program, err)
+	return fmt.Errorf("%s ended: %w", program, err)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/earshotrtc/earshot/codec/ogg"
 	"github.com/earshotrtc/earshot/codec/wav"
 	"github.com/earshotrtc/earshot/internal/speech"
+	"github.com/earshotrtc/earshot/mixer"
 )
 
 func write(t *testing.T, name string, b []byte) string {
@@ -24,11 +25,11 @@ func write(t *testing.T, name string, b []byte) string {
 }
 
 func TestLoadOgg(t *testing.T) {
-	got, err := Load(write(t, "no-matter-what.name", speech.Ogg("carol")))
+	got, err := Load(write(t, "no-matter-what.name", speech.Ogg("alice")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(got, speech.PCM("carol")) {
+	if !slices.Equal(got, speech.PCM("alice")) {
 		t.Error("another sound")
 	}
 }
@@ -66,7 +67,7 @@ func TestLoadWAVResamples(t *testing.T) {
 
 func TestWAVRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.wav")
-	pcm := speech.PCM("dave")[:12345]
+	pcm := speech.PCM("alice")[:12345]
 	if err := WriteWAV(path, pcm); err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +86,26 @@ func TestMono(t *testing.T) {
 	}
 }
 
+// wav96k is a good file at a rate that is not taken.
+func wav96k(t *testing.T) []byte {
+	f, err := os.Create(filepath.Join(t.TempDir(), "96k.wav"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := wav.NewWriter(f, wav.Config{SampleRate: 96000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(make([]int16, 960)), w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestLoadErrors(t *testing.T) {
 	voice := speech.Ogg("alice")
 	broken := bytes.Clone(voice)
@@ -98,6 +119,7 @@ func TestLoadErrors(t *testing.T) {
 		{"short ogg", voice[:len(voice)/2], ogg.ErrFormat},
 		{"short wav", speech.WAV()[:1000], wav.ErrFormat},
 		{"no wav", []byte("RIFFxxxxWAVE"), wav.ErrFormat},
+		{"wav of 96 kHz", wav96k(t), mixer.ErrConfig},
 		{"text", []byte("hello, world"), ErrFormat},
 		{"empty", nil, ErrFormat},
 	} {

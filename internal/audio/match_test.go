@@ -66,11 +66,11 @@ func TestFind(t *testing.T) {
 }
 
 func TestSimilarity(t *testing.T) {
-	said := speech.PCM("alice")[:8*Rate]
+	said := speech.PCM("alice")[:4*Rate]
 	delayed := func(ms int) []int16 {
 		return append(make([]int16, ms*48), said...)
 	}
-	cut := append(delayed(40)[:3*Rate:3*Rate], delayed(40)[3*Rate+480:]...) // 10 ms dropped
+	cut := append(delayed(40)[:2*Rate:2*Rate], delayed(40)[2*Rate+480:]...) // 10 ms dropped
 	noisy := delayed(40)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range noisy {
@@ -89,7 +89,7 @@ func TestSimilarity(t *testing.T) {
 		{"earlier", said[4800:], 0.999, 1, -100 * time.Millisecond, false},
 		{"some of it dropped", cut, 0.97, 1, 30 * time.Millisecond, true},
 		{"in noise", noisy, 0.3, 0.9, 40 * time.Millisecond, false},
-		{"another voice", speech.PCM("bob")[:8*Rate], 0, 0.5, 0, true},
+		{"another voice", speech.PCM("bob")[:4*Rate], 0, 0.5, 0, true},
 		{"silence", make([]int16, Rate), 0, 0, 0, true},
 		{"nothing", nil, 0, 0, 0, true},
 	} {

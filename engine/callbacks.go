@@ -114,7 +114,7 @@ func (c *callbacks) turn(custom bool) {
 	if n := len(c.turned); n == 0 || c.turned[n-1] != custom {
 		c.turned = append(c.turned, custom)
 	}
-	if len(c.turned) > 2 { // on, off and on again is on
+	if len(c.turned) > 3 { // those between show no more than these
 		c.turned = c.turned[2:]
 	}
 	c.mu.Unlock()

@@ -79,7 +79,11 @@ func (c *Client) InviteUser(ctx context.Context, userIDs []string, options ...Ca
 	for _, o := range options {
 		req.TimeoutMS = int(o.Timeout / time.Millisecond)
 	}
-	_, err = c.request(ctx, signal.TypeInvite, req)
+	users := distinct(userIDs, c.cfg.UserID)
+	c.cb.enqueue(callbackEntry{after: func(r *routing) { r.invite(users) }})
+	if _, err = c.request(ctx, signal.TypeInvite, req); err != nil {
+		c.cb.enqueue(callbackEntry{after: func(r *routing) { r.uninvite(users) }})
+	}
 	return err
 }
 

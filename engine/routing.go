@@ -135,7 +135,7 @@ func comes(n callstate.Notice, now callstate.Seat, dialled []string) hooks.ViewS
 	if s.Ringing {
 		s.Sponsor = n.User
 	} else {
-		s.Invited = dialled
+		s.Invited = slices.Clone(dialled)
 	}
 	return s
 }
@@ -151,12 +151,25 @@ func (r *routing) update(n callstate.Notice, now callstate.Seat, begun time.Time
 	case callstate.InviteeList:
 		s.Invited = slices.Clone(n.Users)
 	case callstate.Accepted, callstate.Rejected, callstate.LineBusy, callstate.NoResponse, callstate.UserEnter:
-		s.Invited = without(s.Invited, n.User)
+		r.uninvite([]string{n.User})
 	case callstate.TimedOut:
-		for _, u := range n.Users {
-			s.Invited = without(s.Invited, u)
+		r.uninvite(n.Users)
+	}
+}
+
+// invite is more users who are invited from here: only the others are told.
+func (r *routing) invite(userIDs []string) {
+	s := &r.state
+	for _, u := range userIDs {
+		if !slices.Contains(s.Invited, u) && !slices.Contains(s.Users, u) {
+			s.Invited = append(s.Invited, u)
 		}
 	}
+}
+
+// uninvite is users who are not invited any more.
+func (r *routing) uninvite(userIDs []string) {
+	r.state.Invited = slices.DeleteFunc(r.state.Invited, func(u string) bool { return slices.Contains(userIDs, u) })
 }
 
 // available is a track that was told of.

@@ -13,7 +13,8 @@ import (
 // keyFrameEvery is how often a track's sender is asked for a key frame at most.
 const keyFrameEvery = 500 * time.Millisecond
 
-// subscribe turns a track on or off for one receiver.
+// subscribe turns a track on or off for one receiver. Whoever turns video on,
+// also when it is on already, begins with a key frame.
 func (s *Server) subscribe(d *device, req *signal.Subscribe) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -21,11 +22,10 @@ func (s *Server) subscribe(d *device, req *signal.Subscribe) error {
 		if t.id != req.TrackID {
 			continue
 		}
-		if l.on == req.On {
-			return nil
+		if l.on != req.On {
+			l.on = req.On
+			t.call.room.reroute()
 		}
-		l.on = req.On
-		t.call.room.reroute()
 		if l.on && t.kind == signal.KindVideo {
 			s.wantKeyFrame(t)
 		}
@@ -62,7 +62,8 @@ func (s *Server) wantKeyFrame(t *track) {
 	}
 }
 
-// listenRTCP takes a device's RTCP: the key frames that it asks for.
+// listenRTCP takes a device's RTCP: the key frames that it asks for. Server.mu
+// is not held: RTCP that came before the sign-in is handled at once.
 func (s *Server) listenRTCP(d *device, sess transport.Session) {
 	sess.HandleFlow(rtcpFlow, func(packet []byte, _ time.Time) {
 		packets, err := rtcp.Unmarshal(packet)

@@ -82,7 +82,7 @@ func (c *Client) OpenCamera(ctx context.Context, src VideoSource) error {
 	open := c.camera != nil
 	c.mu.Unlock()
 	if open {
-		return &Error{Code: hooks.CodeRefused, Message: "a camera is open already"}
+		return errCameraOpen
 	}
 	res, err := c.request(ctx, signal.TypePublish, signal.Publish{CallID: id, Kind: signal.KindVideo})
 	if err != nil {
@@ -94,26 +94,47 @@ func (c *Client) OpenCamera(ctx context.Context, src VideoSource) error {
 	run, stop := context.WithCancel(c.ctx)
 	cam := &cameraTrack{id: res.Track.TrackID, ssrc: res.Track.SSRC, src: src, stop: stop, done: make(chan struct{})}
 	c.mu.Lock()
-	if c.camera != nil || c.err != nil || c.seat.Phase != callstate.In || c.seat.Info.CallID != id {
-		c.mu.Unlock()
-		stop()
-		return ErrNoCall
+	switch {
+	case c.err != nil:
+		err = c.err
+	case c.seat.Phase != callstate.In || c.seat.Info.CallID != id:
+		err = ErrNoCall
+	case c.seat.Info.Media != hooks.MediaVideo:
+		err = &Error{Code: hooks.CodeRefused, Message: "no video in an audio call"}
+	case c.camera != nil:
+		err = errCameraOpen
+	default:
+		c.camera = cam
+		c.wg.Add(1)
 	}
-	c.camera = cam
-	c.wg.Add(1)
 	c.mu.Unlock()
+	if err != nil { // things changed while the server answered
+		stop()
+		c.request(ctx, signal.TypeUnpublish, signal.TrackRef{TrackID: cam.id})
+		return err
+	}
 	go c.runCamera(run, cam, res.Track)
 	return nil
 }
 
-// CloseCamera ends OpenCamera. Errors: one that says so if no camera is open.
+var errCameraOpen = &Error{Code: hooks.CodeRefused, Message: "a camera is open already"}
+
+// CloseCamera ends OpenCamera. The source is read no longer when it returns
+// without an error. Errors: one that says so if no camera is open.
 func (c *Client) CloseCamera(ctx context.Context) error {
 	cam := c.stopCamera()
 	if cam == nil {
 		return &Error{Code: hooks.CodeRefused, Message: "no camera is open"}
 	}
-	_, err := c.request(ctx, signal.TypeUnpublish, signal.TrackRef{TrackID: cam.id})
-	return err
+	if _, err := c.request(ctx, signal.TypeUnpublish, signal.TrackRef{TrackID: cam.id}); err != nil {
+		return err
+	}
+	select {
+	case <-cam.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // stopCamera stops sending, and returns the camera that was open.
@@ -155,38 +176,77 @@ func (c *Client) runCamera(ctx context.Context, cam *cameraTrack, t *signal.Trac
 }
 
 func (c *Client) sendVideo(ctx context.Context, src VideoSource, t *signal.Track) error {
-	var seed [8]byte
-	rand.Read(seed[:])
-	h := rtp.Header{
-		Version: 2, PayloadType: t.PayloadType, SSRC: t.SSRC, SequenceNumber: binary.BigEndian.Uint16(seed[:2]),
-	}
-	base := binary.BigEndian.Uint32(seed[2:6])
-	d := vp8.Descriptor{PictureIDBits: 15, PictureID: binary.BigEndian.Uint16(seed[6:]) & 0x7FFF}
-	var cut vp8.Packetizer
-	var buf [transport.MaxPacketSize]byte
+	out := newVideoSender(t, func(p transport.Packet) { c.link.Load().sess.Send(p) })
 	for {
 		f, err := src.ReadFrame(ctx)
 		if err != nil {
 			return err
 		}
-		h.Timestamp = base + uint32(f.Time*videoClock/time.Second)
-		deadline := time.Now().Add(videoLifetime)
-		err = cut.Packetize(d, f.Data, func(payload []byte, last bool) error {
-			h.SequenceNumber++
-			h.Marker = last
-			n, err := h.MarshalTo(buf[:])
-			if err != nil || n+len(payload) > len(buf) {
-				return fmt.Errorf("a video packet of %d bytes: %w", len(payload), err)
-			}
-			n += copy(buf[n:], payload)
-			c.link.Load().sess.Send(transport.Packet{Flow: t.Flow, Class: classVideo, Deadline: deadline, Payload: buf[:n]})
-			return nil
-		})
-		if err != nil {
+		if err := out.frame(f, time.Now()); err != nil {
 			return err
 		}
-		d.PictureID = (d.PictureID + 1) & 0x7FFF
 	}
+}
+
+// videoSender cuts frames into RTP packets.
+type videoSender struct {
+	send     func(transport.Packet)
+	emit     func(payload []byte, last bool) error // s.packet, made once
+	cut      vp8.Packetizer
+	header   rtp.Header
+	desc     vp8.Descriptor
+	base     uint32
+	flow     uint64
+	deadline time.Time
+	buf      [transport.MaxPacketSize]byte
+}
+
+func newVideoSender(t *signal.Track, send func(transport.Packet)) *videoSender {
+	var seed [8]byte
+	rand.Read(seed[:])
+	s := &videoSender{send: send, flow: t.Flow, base: binary.BigEndian.Uint32(seed[2:6])}
+	s.emit = s.packet
+	s.header = rtp.Header{
+		Version: 2, PayloadType: t.PayloadType, SSRC: t.SSRC, SequenceNumber: binary.BigEndian.Uint16(seed[:2]),
+	}
+	s.desc = vp8.Descriptor{PictureIDBits: 15, PictureID: binary.BigEndian.Uint16(seed[6:]) & 0x7FFF}
+	return s
+}
+
+func (s *videoSender) frame(f VideoFrame, now time.Time) error {
+	s.header.Timestamp = s.base + ticks(f.Time)
+	s.deadline = now.Add(videoLifetime)
+	if err := s.cut.Packetize(s.desc, f.Data, s.emit); err != nil {
+		return err
+	}
+	s.desc.PictureID = (s.desc.PictureID + 1) & 0x7FFF
+	return nil
+}
+
+func (s *videoSender) packet(payload []byte, last bool) error {
+	s.header.SequenceNumber++
+	s.header.Marker = last
+	n, err := s.header.MarshalTo(s.buf[:])
+	if err != nil {
+		return err
+	}
+	if n+len(payload) > len(s.buf) {
+		return fmt.Errorf("a video packet of %d bytes", n+len(payload))
+	}
+	n += copy(s.buf[n:], payload)
+	s.send(transport.Packet{Flow: s.flow, Class: classVideo, Deadline: s.deadline, Payload: s.buf[:n]})
+	return nil
+}
+
+// ticks is a time on the clock of RTP, which wraps around every 13 hours.
+func ticks(d time.Duration) uint32 {
+	s, ns := d/time.Second, d%time.Second
+	return uint32(int64(s)*videoClock + (int64(ns)*videoClock+int64(time.Second)/2)/int64(time.Second))
+}
+
+// ticksTime is the reverse, for ticks counted without wrapping.
+func ticksTime(n int64) time.Duration {
+	return time.Duration(n/videoClock)*time.Second + time.Duration(n%videoClock)*time.Second/videoClock
 }
 
 // listenRTCP takes the server's RTCP: requests for key frames.
@@ -228,17 +288,25 @@ type videoTrack struct {
 	ssrc   uint32
 	pt     uint8
 	client *Client
-	sink   atomic.Pointer[VideoSink]
+	view   atomic.Pointer[videoView] // nil: not shown
 	muted  atomic.Bool
 
 	header  rtp.Header
 	frames  vp8.Assembler
-	keyed   bool // a key frame was heard, and nothing lost since
-	shown   bool // OnFirstVideoFrame was called
-	dropped uint64
-	asked   time.Time
-	base    uint32
+	shown   *videoView // the view of the last packet
+	keyed   bool       // it was shown a key frame, and nothing lost since
+	told    bool       // OnFirstVideoFrame was called for it
+	heard   bool       // next is known
+	next    uint16     // the sequence number that follows
+	dropped uint64     // frames that the assembler gave up
+	asked   time.Time  // when a key frame was last asked for
+	timed   bool       // last and elapsed are known
+	last    uint32     // timestamp of the last frame
+	elapsed int64      // ticks since the first
 }
+
+// videoView is one StartRemoteView.
+type videoView struct{ sink VideoSink }
 
 func (v *remoteVideos) add(c *Client, t *signal.Track, sess transport.Session) {
 	vt := &videoTrack{id: t.TrackID, userID: t.UserID, flow: t.Flow, ssrc: t.SSRC, pt: t.PayloadType, client: c}
@@ -300,8 +368,10 @@ func (v *remoteVideos) of(userID string) *videoTrack {
 }
 
 // StartRemoteView shows a user's video in sink: from here on it is sent to this
-// client, beginning with a key frame. Errors: one that says so if the user has
-// no camera on.
+// client, beginning with a key frame, of which OnFirstVideoFrame tells. A view
+// that was started before is replaced. It ends with the user's camera: one that
+// is opened again wants another StartRemoteView. Errors: one that says so if
+// the user has no camera on.
 func (c *Client) StartRemoteView(ctx context.Context, userID string, sink VideoSink) error {
 	if sink == nil {
 		return &Error{Code: hooks.CodeBadParam, Message: "no video sink"}
@@ -310,18 +380,24 @@ func (c *Client) StartRemoteView(ctx context.Context, userID string, sink VideoS
 	if err != nil {
 		return err
 	}
-	t.sink.Store(&sink)
-	_, err = c.request(ctx, signal.TypeSubscribe, signal.Subscribe{TrackID: t.id, On: true})
+	before, now := t.view.Load(), &videoView{sink}
+	t.view.Store(now)
+	if _, err = c.request(ctx, signal.TypeSubscribe, signal.Subscribe{TrackID: t.id, On: true}); err != nil {
+		t.view.CompareAndSwap(now, before)
+	}
 	return err
 }
 
-// StopRemoteView ends StartRemoteView: the video is sent here no longer.
+// StopRemoteView ends StartRemoteView: the video is sent here no longer. Errors:
+// one that says so if the user's video is not shown.
 func (c *Client) StopRemoteView(ctx context.Context, userID string) error {
 	t, err := c.remoteVideo(userID)
 	if err != nil {
 		return err
 	}
-	t.sink.Store(nil)
+	if t.view.Swap(nil) == nil {
+		return &Error{Code: hooks.CodeRefused, Message: fmt.Sprintf("%.32q is not shown", userID)}
+	}
 	_, err = c.request(ctx, signal.TypeSubscribe, signal.Subscribe{TrackID: t.id, On: false})
 	return err
 }
@@ -344,40 +420,63 @@ func (t *videoTrack) receive(packet []byte, now time.Time) {
 	if err != nil || h.SSRC != t.ssrc || h.PayloadType != t.pt {
 		return
 	}
+	view := t.view.Load()
+	if view != t.shown { // the server was asked for a key frame with it
+		t.shown, t.keyed, t.told, t.asked = view, false, false, now
+	}
 	f, whole, err := t.frames.Push(h.SequenceNumber, h.Timestamp, h.Marker, packet[n:])
-	if lost := t.frames.Dropped(); err != nil || lost != t.dropped {
-		t.dropped, t.keyed = lost, false
-		t.askKeyFrame(now)
+	if dropped := t.frames.Dropped(); t.gap(h.SequenceNumber) || err != nil || dropped != t.dropped {
+		t.dropped, t.keyed = dropped, false // what follows refers to what is lost
 	}
-	if !whole {
-		return
-	}
-	out := VideoFrame{Data: f.Data}
-	if head, ok := vp8.ParseFrameHeader(f.Data); ok && head.KeyFrame {
-		out.KeyFrame, out.Width, out.Height = true, head.Width, head.Height
-		if !t.keyed && !t.shown {
-			t.base = f.Timestamp
-		}
-		t.keyed = true
+	if whole {
+		t.frame(f)
 	}
 	if !t.keyed {
 		t.askKeyFrame(now)
+	}
+}
+
+// gap reports whether packets are missing before this one. One that comes late
+// was missed before.
+func (t *videoTrack) gap(seq uint16) bool {
+	ahead := int16(seq - t.next)
+	if t.heard && ahead < 0 && ahead >= -maxVideoLate {
+		return false
+	}
+	lost := t.heard && ahead != 0
+	t.heard, t.next = true, seq+1
+	return lost
+}
+
+// maxVideoLate is how far back a packet is a late one and not that of a sender
+// who began anew, as the assembler has it.
+const maxVideoLate = 1000
+
+// frame shows a whole frame, unless it refers to one that was not heard.
+func (t *videoTrack) frame(f vp8.Frame) {
+	if t.timed {
+		t.elapsed += int64(int32(f.Timestamp - t.last))
+	}
+	t.timed, t.last = true, f.Timestamp
+	out := VideoFrame{Data: f.Data, Time: ticksTime(t.elapsed)}
+	if head, ok := vp8.ParseFrameHeader(f.Data); ok && head.KeyFrame {
+		out.KeyFrame, out.Width, out.Height = true, head.Width, head.Height
+		t.keyed = true
+	}
+	if !t.keyed || t.shown == nil || t.muted.Load() {
 		return
 	}
-	out.Time = time.Duration(f.Timestamp-t.base) * time.Second / videoClock
-	if !t.shown {
-		t.shown = true
-		userID, w, h := t.userID, out.Width, out.Height
-		t.client.cb.post(func(l hooks.Listener) { l.OnFirstVideoFrame(userID, w, h) })
+	if !t.told {
+		t.told = true
+		userID, width, height := t.userID, out.Width, out.Height
+		t.client.cb.post(func(l hooks.Listener) { l.OnFirstVideoFrame(userID, width, height) })
 	}
-	if s := t.sink.Load(); s != nil && !t.muted.Load() {
-		(*s).WriteFrame(out)
-	}
+	t.shown.sink.WriteFrame(out)
 }
 
 // askKeyFrame asks for a key frame, now and then, as long as there is none.
 func (t *videoTrack) askKeyFrame(now time.Time) {
-	if now.Sub(t.asked) < keyFrameEvery || t.sink.Load() == nil {
+	if now.Sub(t.asked) < keyFrameEvery || t.shown == nil {
 		return
 	}
 	t.asked = now

@@ -121,6 +121,8 @@ type Client struct {
 
 	// link is the connection in use, for the media path.
 	link atomic.Pointer[link]
+	// audioSent counts the microphone's packets in this call.
+	audioSent atomic.Uint64
 
 	mu       sync.Mutex
 	err      error // why it ended
@@ -299,7 +301,7 @@ type ClientStats struct {
 	// Session is the connection in use; its counters start anew with each.
 	Session transport.Stats
 	// AudioSent is how many audio packets were handed to the connection in
-	// this call.
+	// this call or, after it, in the last.
 	AudioSent uint64
 	// Tracks are what is being heard.
 	Tracks []TrackStats
@@ -316,12 +318,7 @@ type TrackStats struct {
 
 // Stats returns a snapshot.
 func (c *Client) Stats() ClientStats {
-	s := ClientStats{Session: c.link.Load().sess.Stats()}
-	c.mu.Lock()
-	if c.mic != nil {
-		s.AudioSent = c.mic.sent.Load()
-	}
-	c.mu.Unlock()
+	s := ClientStats{Session: c.link.Load().sess.Stats(), AudioSent: c.audioSent.Load()}
 	for _, t := range *c.play.list.Load() {
 		s.Tracks = append(s.Tracks, TrackStats{UserID: t.userID, Refused: t.refused.Load(), Jitter: t.buf.Stats()})
 	}

@@ -238,6 +238,7 @@ func (c *Client) enterRoom(callID string) (start func()) {
 		return func() {}
 	}
 	c.leave = stop
+	c.audioSent.Store(0)
 	c.wg.Add(2)
 	c.mu.Unlock()
 	return func() {

@@ -126,6 +126,10 @@ func (g *gate) sweep(now time.Time) {
 func UserSigSignIn(sdkAppID uint32, key string) hooks.SignInDecider {
 	v := usersig.Verifier{SDKAppID: sdkAppID, Key: key}
 	return func(_ context.Context, req hooks.SignInRequest) (hooks.SignIn, error) {
+		if req.SDKAppID != sdkAppID {
+			return hooks.SignIn{}, &hooks.Refusal{Code: hooks.CodeUserSigCheck,
+				Message: fmt.Sprintf("SDKAppID %d is not served here", req.SDKAppID)}
+		}
 		claims, err := v.Verify(req.UserSig, req.UserID)
 		switch {
 		case errors.Is(err, usersig.ErrMalformed):

@@ -142,6 +142,13 @@ func TestRefusedSignIns(t *testing.T) {
 				t.Errorf("%s: %v, want code %d", name, err, c.want)
 			}
 		}
+		_, err := engine.Dial(t.Context(), engine.ClientConfig{
+			Dialer: srv.Pipe(), SDKAppID: testApp + 1, UserID: "alice", UserSig: sign(t, "alice"),
+		})
+		var e *engine.Error
+		if !errors.As(err, &e) || e.Code != hooks.CodeUserSigCheck {
+			t.Errorf("a client of another app: %v, want code %d", err, hooks.CodeUserSigCheck)
+		}
 		wellAfter(t, srv)
 	})
 }

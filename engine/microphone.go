@@ -26,7 +26,6 @@ const maxPayload = transport.MaxPacketSize - 12 - 8
 type micTrack struct {
 	id    uint64
 	muted atomic.Bool
-	sent  atomic.Uint64
 	rtp   rtp.Header
 	buf   [transport.MaxPacketSize]byte
 	flow  uint64
@@ -135,9 +134,13 @@ func (c *Client) publishMicrophone(ctx context.Context, callID string) (*micTrac
 	}
 	c.mu.Lock()
 	c.mic = t
-	t.muted.Store(c.micMuted)
+	now := c.micMuted
+	t.muted.Store(now)
 	c.mu.Unlock()
-	return t, nil
+	if now != muted { // changed while the request was on its way
+		_, err = c.request(ctx, signal.TypeMute, signal.Mute{TrackID: t.id, Muted: now})
+	}
+	return t, err
 }
 
 // send reads the source and sends it, a packet a frame.
@@ -179,7 +182,7 @@ func (c *Client) sendPacket(t *micTrack, payload []byte, level float64) {
 		n += copy(t.buf[n:], []byte{0xBE, 0xDE, 0, 1, levelExtension << 4, b, 0, 0})
 	}
 	n += copy(t.buf[n:], payload)
-	t.sent.Add(1)
+	c.audioSent.Add(1)
 	c.link.Load().sess.Send(transport.Packet{
 		Flow: t.flow, Class: classAudio, Deadline: time.Now().Add(audioLifetime), Payload: t.buf[:n],
 	})

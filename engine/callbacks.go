@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/earshotrtc/earshot/hooks"
@@ -45,6 +46,8 @@ type callbacks struct {
 	closed    bool
 	running   bool // a callback may be being called now
 
+	slow, panics atomic.Uint64 // callbacks that were
+
 	wake chan struct{}
 	done chan struct{} // closed when the goroutine has ended
 }
@@ -65,6 +68,9 @@ func newCallbacks(log *slog.Logger, r routing, overflow func()) *callbacks {
 }
 
 func (c *callbacks) add(l hooks.Listener) {
+	if l == nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if slices.ContainsFunc(c.listeners, func(have hooks.Listener) bool { return same(have, l) }) {
@@ -203,8 +209,10 @@ func (c *callbacks) deliver(e callbackEntry) {
 	}
 	r.telling = true
 	for _, f := range e.tell {
-		for _, l := range c.told() {
-			c.contain(l, func() { f(l) })
+		for i, l := range c.told() {
+			if i == 0 || c.has(l) { // one before may have removed it
+				c.contain(l, func() { f(l) })
+			}
 		}
 		c.makeTurns()
 		if v := r.view(); v != nil {
@@ -215,6 +223,12 @@ func (c *callbacks) deliver(e callbackEntry) {
 		e.after(r)
 	}
 	r.told()
+}
+
+// has reports whether a listener is still one. What cannot be compared cannot
+// be removed.
+func (c *callbacks) has(l hooks.Listener) bool {
+	return !reflect.ValueOf(l).Comparable() || slices.ContainsFunc(c.told(), func(have hooks.Listener) bool { return same(have, l) })
 }
 
 // told are the listeners now.
@@ -234,15 +248,22 @@ func (c *callbacks) makeTurns() {
 	}
 }
 
-// contain calls a function of the host's, who for the log.
+// contain calls a function of the host's, who for the log. One that is slow is
+// reported while it is: it may never return.
 func (c *callbacks) contain(who any, f func()) {
-	start := time.Now()
+	name, start := fmt.Sprintf("%T", who), time.Now()
+	slow := time.AfterFunc(slowCallback, func() {
+		c.slow.Add(1)
+		c.log.Warn("listener is slow", "listener", name, "after", slowCallback)
+	})
 	defer func() {
-		if p := recover(); p != nil {
-			c.log.Error("listener panicked", "listener", fmt.Sprintf("%T", who), "panic", p, "stack", string(debug.Stack()))
+		p := recover()
+		if !slow.Stop() {
+			c.log.Warn("slow listener has returned", "listener", name, "took", time.Since(start))
 		}
-		if took := time.Since(start); took > slowCallback {
-			c.log.Warn("listener is slow", "listener", fmt.Sprintf("%T", who), "took", took)
+		if p != nil {
+			c.panics.Add(1)
+			c.log.Error("listener panicked", "listener", name, "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
 	f()

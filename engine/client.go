@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -184,7 +183,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	}
 	c.play.init(c.log, cfg.Remote)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.cb = newCallbacks(c.log, routing{standard: cfg.View, route: cfg.ViewRoute}, func() { c.end(errors.New("earshot: the listener did not keep up")) })
+	c.cb = newCallbacks(c.log, routing{standard: cfg.View, route: cfg.ViewRoute}, func() { c.end(ErrSlowListener) })
 	if cfg.Listener != nil {
 		c.cb.add(cfg.Listener)
 	}
@@ -305,6 +304,9 @@ type ClientStats struct {
 	AudioSent uint64
 	// Tracks are what is being heard.
 	Tracks []TrackStats
+	// SlowCallbacks are those of the listeners that took longer than 2 s, and
+	// CallbackPanics those that panicked, since the client signed in.
+	SlowCallbacks, CallbackPanics uint64
 }
 
 // TrackStats is a snapshot of one remote track.
@@ -319,6 +321,7 @@ type TrackStats struct {
 // Stats returns a snapshot.
 func (c *Client) Stats() ClientStats {
 	s := ClientStats{Session: c.link.Load().sess.Stats(), AudioSent: c.audioSent.Load()}
+	s.SlowCallbacks, s.CallbackPanics = c.cb.slow.Load(), c.cb.panics.Load()
 	for _, t := range *c.play.list.Load() {
 		s.Tracks = append(s.Tracks, TrackStats{UserID: t.userID, Refused: t.refused.Load(), Jitter: t.buf.Stats()})
 	}

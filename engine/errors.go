@@ -40,6 +40,9 @@ var (
 	ErrBusy = &Error{Code: hooks.CodeBusy, Message: "busy: in a call already"}
 	// ErrDisconnected: the connection was lost and did not come back in time.
 	ErrDisconnected = &Error{Code: hooks.CodeDisconnected, Message: "connection lost"}
+	// ErrSlowListener: a listener left 1,024 call events waiting. They are never
+	// dropped, so its client was closed.
+	ErrSlowListener = errors.New("earshot: the listener did not keep up")
 	// ErrKicked: the same user signed in elsewhere, or the server removed it.
 	ErrKicked = errors.New("earshot: signed out by the server")
 )

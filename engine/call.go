@@ -286,9 +286,10 @@ func (s *Server) carryOut(c *call, a callstate.Action) {
 			delete(s.busy, a.User)
 		}
 	case callstate.Push:
-		s.push(hooks.PushRequest{UserID: a.User, CallID: id, Sponsor: c.state.Inviter, GroupID: c.state.GroupID, Media: c.state.Media, Until: c.until})
-	case callstate.Busy:
-		s.observe(hooks.Event{Kind: hooks.EventLineBusy, UserID: a.User, CallID: id})
+		if m := c.state.Member(a.User); m != nil {
+			s.push(hooks.PushRequest{UserID: a.User, CallID: id, Sponsor: m.By, GroupID: c.state.GroupID, Media: c.state.Media, Until: m.Until})
+		}
+	case callstate.Busy: // the observers are told with its Post
 	case callstate.Post:
 		s.post(c, a)
 	case callstate.Record:

@@ -50,6 +50,7 @@ type device struct {
 	// Guarded by Server.mu.
 	call      *call           // the call whose room it is in
 	published []*track        // what it sends
+	closing   map[uint64]bool // flows on which a hook may still be at work
 	legs      map[*track]*leg // what it is sent, and on which flows
 	gone      *time.Timer     // forgets it when the reconnect window is over
 	sigTimer  *time.Timer     // tells it that its UserSig expired
@@ -129,7 +130,6 @@ func (d *device) attach(c *conn, w signal.Welcome, last uint64) (old *conn, err 
 		}
 	}
 	d.session.Store(&c.out.sess)
-	d.srv.listenRTCP(d, c.out.sess)
 	return old, nil
 }
 
@@ -192,6 +192,7 @@ func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusa
 	s.observe(hooks.Event{Kind: hooks.EventSignedIn, UserID: userID, Device: d.id})
 	s.ringOn(d)
 	s.mu.Unlock()
+	s.listenRTCP(d, c.out.sess)
 	for _, old := range kicked {
 		old.kick(signal.Goodbye{Code: hooks.CodeRefused, Message: "signed in elsewhere"})
 	}
@@ -248,14 +249,17 @@ func (s *Server) resume(c *conn, req *signal.Resume) *hooks.Refusal {
 		t.listen(c.out.sess)
 	}
 	old, err := d.attach(c, s.welcome(d, true), req.Last)
+	if err == nil {
+		s.observe(hooks.Event{Kind: hooks.EventResumed, UserID: d.userID, Device: d.id})
+	}
 	s.mu.Unlock()
 	if err != nil {
 		return &hooks.Refusal{Code: hooks.CodeBadParam, Message: err.Error()}
 	}
+	s.listenRTCP(d, c.out.sess)
 	if old != nil {
 		old.out.sess.CloseWithError(codeReplaced, "resumed on another connection")
 	}
-	s.observe(hooks.Event{Kind: hooks.EventResumed, UserID: d.userID, Device: d.id})
 	s.log.Info("resumed", "user", d.userID, "remote", c.out.sess.RemoteAddr())
 	return nil
 }

@@ -57,6 +57,7 @@ var messageKinds = map[callstate.Step]callmessage.Kind{
 var stepEvents = map[callstate.Step]hooks.EventKind{
 	callstate.StepAccept: hooks.EventAccepted, callstate.StepReject: hooks.EventRejected,
 	callstate.StepTimeout: hooks.EventNoResponse, callstate.StepSwitch: hooks.EventMediaChanged,
+	callstate.StepBusy: hooks.EventLineBusy,
 }
 
 // post tells the observers of a step of the call, and hands them the message

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -170,6 +171,7 @@ type track struct {
 	class    transport.Class
 	lifetime time.Duration
 	closed   atomic.Bool
+	early    atomic.Bool // packets that come now are too early: see listen
 	received atomic.Uint64
 	refused  atomic.Uint64
 
@@ -179,7 +181,9 @@ type track struct {
 	keyed    time.Time
 	keyTimer *time.Timer
 
-	// For the packet handler alone, which runs one packet at a time.
+	// For the packet handler alone, which runs one packet at a time: it has
+	// its turn.
+	turn   sync.Mutex
 	header rtp.Header
 	buf    [transport.MaxPacketSize]byte
 }
@@ -244,7 +248,7 @@ func (s *Server) mayPublish(d *device, req *signal.Publish) (*call, error) {
 
 func (d *device) freeUpFlow() uint64 {
 	flow := uint64(1)
-	for slices.ContainsFunc(d.published, func(t *track) bool { return t.flow == flow }) {
+	for d.closing[flow] || slices.ContainsFunc(d.published, func(t *track) bool { return t.flow == flow }) {
 		flow++
 	}
 	return flow
@@ -302,8 +306,14 @@ func (d *device) track(id uint64) (*track, error) {
 	return nil, refuse(hooks.CodeBadParam, "%s has no track %d", d.userID, id)
 }
 
-// listen makes the track take its packets from a session.
-func (t *track) listen(sess transport.Session) { sess.HandleFlow(t.flow, t.forward) }
+// listen makes the track take its packets from a session. Those that came
+// before their track was known are dropped: Server.mu is held, and the host's
+// hooks must not be called now.
+func (t *track) listen(sess transport.Session) {
+	t.early.Store(true)
+	sess.HandleFlow(t.flow, t.forward)
+	t.early.Store(false)
+}
 
 // close stops the track. Server.mu is held.
 func (t *track) close() {
@@ -313,18 +323,38 @@ func (t *track) close() {
 	}
 	t.owner.published = without(t.owner.published, t)
 	delete(t.owner.srv.ssrcs, t.ssrc)
-	if sess := t.owner.session.Load(); sess != nil {
+	sess := t.owner.session.Load()
+	switch {
+	case sess == nil:
+	case len(t.hooks) == 0:
 		// RemoveFlow waits for the handler, which waits for nobody.
 		(*sess).RemoveFlow(t.flow)
+	default: // the handler may be in a hook, which may do anything
+		d := t.owner
+		if d.closing == nil {
+			d.closing = make(map[uint64]bool)
+		}
+		d.closing[t.flow] = true
+		go func() {
+			(*sess).RemoveFlow(t.flow)
+			d.srv.mu.Lock()
+			delete(d.closing, t.flow)
+			d.srv.mu.Unlock()
+		}()
 	}
 }
 
 // forward takes one packet of the track and hands it to every receiver's
 // session. It is the hot path: no lock, no allocation.
 func (t *track) forward(packet []byte, arrival time.Time) {
-	if t.closed.Load() || roq.IsRTCP(packet) {
+	if t.closed.Load() || t.early.Load() || roq.IsRTCP(packet) {
 		return
 	}
+	// Two sessions may deliver at the moment of a resume: it never waits.
+	if !t.turn.TryLock() {
+		return
+	}
+	defer t.turn.Unlock()
 	n := t.rewrite(packet)
 	if n == 0 {
 		t.refused.Add(1)

@@ -394,6 +394,7 @@ func (s *Server) stop(words bool) {
 	}
 	for d := range s.devices {
 		s.forget(d)
+		s.observe(hooks.Event{Kind: hooks.EventSignedOut, UserID: d.userID, Device: d.id, Text: "server"})
 	}
 	l := s.net
 	s.mu.Unlock()

@@ -119,7 +119,7 @@ type EventKind string
 // The kinds of events.
 const (
 	EventSignedIn     EventKind = "signed in"     // UserID, on Device
-	EventSignedOut    EventKind = "signed out"    // UserID, by will, kick or loss (Text)
+	EventSignedOut    EventKind = "signed out"    // UserID; Text is "by will", "kicked", "lost", or "server" when that ends
 	EventLost         EventKind = "lost"          // UserID's connection; it may come back
 	EventResumed      EventKind = "resumed"       // UserID is back
 	EventCallStarted  EventKind = "call started"  // UserID called Users

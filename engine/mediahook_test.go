@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// packetCounter is a session that takes packets and forgets them.
+type packetCounter struct {
+	transport.Session
+	sent int
+}
+
+func (s *packetCounter) Send(transport.Packet) error { s.sent++; return nil }
+
+// forwarder is a track with five receivers and some hooks, without a network.
+func forwarder(n int) (t *track, s *packetCounter, packet []byte) {
+	s = &packetCounter{}
+	var sess transport.Session = s
+	srv := &Server{log: slog.New(slog.DiscardHandler)}
+	t = &track{call: &call{room: newRoom(srv)}, kind: signal.KindAudio, ssrc: 7, pt: audioPayloadType, lifetime: audioLifetime}
+	var legs []leg
+	for range 5 {
+		d := &device{srv: srv}
+		d.session.Store(&sess)
+		legs = append(legs, leg{to: d, flow: 1, on: true})
+	}
+	t.call.room.route.Store(&routes{legs: map[*track][]leg{t: legs}})
+	for range n {
+		srv.plugins = append(srv.plugins, newPlugin(srv, hooks.Plugin{
+			Packet: func(hooks.TrackInfo) hooks.PacketHook {
+				return func(p []byte) bool { p[len(p)-1]++; return true }
+			},
+		}))
+	}
+	t.hooks = srv.bindPacketHooks(hooks.TrackInfo{})
+	packet = append([]byte{0x80, audioPayloadType, 0, 1, 0, 0, 0, 0}, binary.BigEndian.AppendUint32(nil, t.ssrc)...)
+	return t, s, append(packet, make([]byte, 120)...)
+}
+
+// Forwarding allocates nothing, with and without hooks.
+func TestForwardingAllocatesNothing(t *testing.T) {
+	for _, n := range []int{0, 1, 10} {
+		tr, s, packet := forwarder(n)
+		now := time.Now()
+		if a := testing.AllocsPerRun(100, func() { tr.forward(packet, now) }); a != 0 {
+			t.Errorf("%d hooks: %v allocations a packet", n, a)
+		}
+		if want := 5 * 101; s.sent != want {
+			t.Errorf("%d hooks: %d packets were sent, want %d", n, s.sent, want)
+		}
+	}
+}
+
+func TestPCMHooksAllocateNothing(t *testing.T) {
+	pcm := make([]int16, 480)
+	log := slog.New(slog.DiscardHandler)
+	for name, h := range map[string]*pcmHook{
+		"none": newPCMHook("none", nil, log),
+		"one":  newPCMHook("one", func(pcm []int16) { pcm[0]++ }, log),
+	} {
+		if a := testing.AllocsPerRun(100, func() { h.process(pcm) }); a != 0 {
+			t.Errorf("%s: %v allocations a block", name, a)
+		}
+	}
+	if pcm[0] != 101 {
+		t.Errorf("the hook was called %d times", pcm[0])
+	}
+}
+
+// What packet hooks cost a packet that goes to five receivers.
+func BenchmarkPacketHooks(b *testing.B) {
+	for name, n := range map[string]int{"absent": 0, "one": 1, "ten": 10} {
+		b.Run(name, func(b *testing.B) {
+			tr, s, packet := forwarder(n)
+			now := time.Now()
+			b.ReportAllocs()
+			for b.Loop() {
+				tr.forward(packet, now)
+			}
+			if s.sent < 5*b.N {
+				b.Errorf("%d packets were sent", s.sent)
+			}
+		})
+	}
+}

@@ -213,12 +213,11 @@ func (t *table) remove(k, v []byte) error {
 func (t *table) removeOldest(userID string) error {
 	prefix := userPrefix(userID)
 	c := t.records.Cursor()
-	k, v := c.Seek(append(bytes.Clone(prefix), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
-	if k == nil {
-		k, v = c.Last()
-	} else {
-		k, v = c.Prev()
+	last := c.Prev
+	if k, _ := c.Seek(append(bytes.Clone(prefix), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)); k == nil {
+		last = c.Last // there is no user after this one
 	}
+	k, v := last()
 	if !bytes.HasPrefix(k, prefix) {
 		return corrupt("a user's count")
 	}

@@ -33,12 +33,10 @@ type Member struct {
 	Since time.Time
 }
 
-// A Past is what a user had of a call before they left it: they may come back.
+// A Past is how long a user who was in talked before they left: they may come
+// back.
 type Past struct {
-	User string
-	// In: they were in.
-	In bool
-	// Talked is for how long.
+	User   string
 	Talked time.Duration
 }
 
@@ -52,7 +50,8 @@ type Call struct {
 	Media   hooks.MediaType
 	Data    string
 	Members []Member
-	// Past are those who left or did not come.
+	// Past are those who were in, and left. Who never came in is not kept, so
+	// that inviting strangers without end costs nothing.
 	Past []Past
 	// Dialled is when it started.
 	Dialled time.Time
@@ -103,7 +102,7 @@ type Invitee struct {
 	Devices []string
 }
 
-// The events. Those that a user causes fail with a [*Refusal] where they make
+// The events. Those that a user causes fail with a [Refusal] where they make
 // no sense, and nothing happens then.
 type (
 	// Start is the first event of a call, which has its ID, Group, GroupID,
@@ -259,23 +258,23 @@ func (s *step) talked(m Member) time.Duration {
 
 // log writes the record of a user's part in the call.
 func (s *step) log(m Member, out hooks.EndReason) {
-	was := Past{User: m.User}
-	s.Past = slices.Clone(s.Past)
-	i := slices.IndexFunc(s.Past, func(p Past) bool { return p.User == m.User })
-	if i < 0 {
-		i = len(s.Past)
-		s.Past = append(s.Past, was)
+	was := slices.IndexFunc(s.Past, func(p Past) bool { return p.User == m.User })
+	r := Record{User: m.User, Result: hooks.RecordIncoming, Reason: out, Duration: s.talked(m)}
+	if was >= 0 {
+		r.Duration += s.Past[was].Talked
 	}
-	was = s.Past[i]
-	was.In = was.In || m.Phase == In
-	was.Talked += s.talked(m)
-	s.Past[i] = was
-
-	r := Record{User: m.User, Result: hooks.RecordIncoming, Reason: out, Duration: was.Talked}
+	if m.Phase == In {
+		s.Past = slices.Clone(s.Past)
+		if was < 0 {
+			s.Past = append(s.Past, Past{m.User, r.Duration})
+		} else {
+			s.Past[was].Talked = r.Duration
+		}
+	}
 	switch {
 	case m.User == s.Inviter:
 		r.Result = hooks.RecordOutgoing
-	case !was.In && out != hooks.EndReject:
+	case m.Phase != In && was < 0 && out != hooks.EndReject:
 		r.Result = hooks.RecordMissed
 	}
 	s.do(r)
@@ -316,7 +315,7 @@ func (s *step) end(cause hooks.EndReason, by string) {
 	}
 	switch {
 	case !s.Began.IsZero():
-		s.do(Post{Step: StepHangup, By: by, Duration: s.now.Sub(s.Began)})
+		s.do(Post{Step: StepHangup, By: by, Duration: max(0, s.now.Sub(s.Began))})
 	case len(ringing) > 0:
 		s.do(Post{Step: StepCancel, By: by, Users: ringing})
 	}

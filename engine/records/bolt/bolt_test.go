@@ -3,6 +3,7 @@ package bolt_test
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -199,6 +200,8 @@ func TestBoundedInAll(t *testing.T) {
 		must(t, err)
 		peak = max(peak, info.Size())
 	}
+	must(t, s.Close())
+	s = open(t, bolt.Config{Path: path, MaxBytes: 64 << 10}) // full of holes, and whole
 	total := 0
 	for i := range 20 {
 		n, _ := count(t, s, fmt.Sprint("user-", i))
@@ -300,6 +303,17 @@ func try(t *testing.T, data []byte) error {
 	return err
 }
 
+// circle makes a branch of the tree grow out of itself.
+func circle(good []byte, page int) []byte {
+	data := append([]byte(nil), good...)
+	for at := 2 * page; at < len(data); at += page {
+		if binary.NativeEndian.Uint16(data[at+8:]) == 1 { // a branch: its first element's page
+			binary.NativeEndian.PutUint64(data[at+16+8:], uint64(at/page))
+		}
+	}
+	return data
+}
+
 func TestCorrupt(t *testing.T) {
 	good := filled(t)
 	if err := try(t, good); err != nil {
@@ -307,15 +321,16 @@ func TestCorrupt(t *testing.T) {
 	}
 	page := os.Getpagesize()
 	for name, data := range map[string][]byte{
-		"text":           []byte("these are not the records you are looking for"),
-		"long text":      []byte(strings.Repeat("these are not the records you are looking for\n", 5000)),
-		"zeros":          make([]byte, 8*page),
-		"one byte":       good[:1],
-		"metas alone":    good[:2*page],
-		"half":           good[:len(good)/2],
-		"one page less":  good[:len(good)-page],
-		"metas and text": append(good[:2*page:2*page], strings.Repeat("oops", len(good)/4-page/2)...),
-		"zeros inside":   append(good[:2*page:2*page], make([]byte, len(good)-2*page)...),
+		"text":               []byte("these are not the records you are looking for"),
+		"long text":          []byte(strings.Repeat("these are not the records you are looking for\n", 5000)),
+		"zeros":              make([]byte, 8*page),
+		"one byte":           good[:1],
+		"metas alone":        good[:2*page],
+		"half":               good[:len(good)/2],
+		"one page less":      good[:len(good)-page],
+		"metas and text":     append(good[:2*page:2*page], strings.Repeat("oops", len(good)/4-page/2)...),
+		"a tree in a circle": circle(good, page),
+		"zeros inside":       append(good[:2*page:2*page], make([]byte, len(good)-2*page)...),
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			err := try(t, data)
@@ -333,15 +348,17 @@ func TestCorrupt(t *testing.T) {
 // Bits that fall over, wherever: an error or not, but the process lives on.
 func TestBitRot(t *testing.T) {
 	good := filled(t)
-	rounds, found := 40, 0
-	if testing.Short() {
-		rounds = 5
-	}
+	const rounds = 60
+	found, page := 0, os.Getpagesize()
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range rounds {
+	for round := range rounds {
 		data := append([]byte(nil), good...)
-		for range 1 + rng.IntN(200) {
+		for range rng.IntN(1 + round%20) {
 			data[rng.IntN(len(data))] ^= 1 << rng.IntN(8)
+		}
+		for range rng.IntN(3) { // what steers bbolt stands at the head of a page
+			at := rng.IntN(len(data)/page)*page + rng.IntN(64)
+			data[at] ^= 1 << rng.IntN(8)
 		}
 		if err := try(t, data); errors.Is(err, records.ErrCorrupt) {
 			found++

@@ -86,16 +86,9 @@ func decode(k, v []byte) (records.Record, error) {
 	}, nil
 }
 
-// prepare checks that the file is one of ours and whole, or makes it so.
+// prepare checks that the file is one of ours, or makes a new one so.
 func (s *Store) prepare() error {
-	info, err := s.file.Stat()
-	if err != nil {
-		return err
-	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		if tx.Size() > info.Size() {
-			return fmt.Errorf("%w: %s was cut short: it has %d bytes of %d", records.ErrCorrupt, s.path, info.Size(), tx.Size())
-		}
 		if first, _ := tx.Cursor().First(); first == nil { // a new file
 			for _, name := range [][]byte{bucketRecords, bucketOrder, bucketCounts, bucketMeta} {
 				if _, err := tx.CreateBucket(name); err != nil {
@@ -202,7 +195,8 @@ func (t *table) remove(k, v []byte) error {
 	if len(v) < 8 {
 		return corrupt("a value too short")
 	}
-	k, v = bytes.Clone(k), bytes.Clone(v) // theirs are gone with the record
+	freed := size(k, v)
+	k, order := bytes.Clone(k), bytes.Clone(v[:8]) // theirs are gone with the record
 	userID, _, _, err := keyParts(k)
 	if err != nil {
 		return err
@@ -211,20 +205,19 @@ func (t *table) remove(k, v []byte) error {
 	if err != nil {
 		return err
 	}
-	t.bytes -= size(k, v)
-	return errors.Join(t.records.Delete(k), t.order.Delete(v[:8]), putNumber(t.counts, []byte(userID), max(n, 1)-1))
+	t.bytes -= freed
+	return errors.Join(t.records.Delete(k), t.order.Delete(order), putNumber(t.counts, []byte(userID), max(n, 1)-1))
 }
 
 // removeOldest takes away a user's last record in the order of keys.
 func (t *table) removeOldest(userID string) error {
 	prefix := userPrefix(userID)
 	c := t.records.Cursor()
-	k, v := c.Seek(append(bytes.Clone(prefix), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff))
-	if k == nil {
-		k, v = c.Last()
-	} else {
-		k, v = c.Prev()
+	last := c.Prev
+	if k, _ := c.Seek(append(bytes.Clone(prefix), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)); k == nil {
+		last = c.Last // there is no user after this one
 	}
+	k, v := last()
 	if !bytes.HasPrefix(k, prefix) {
 		return corrupt("a user's count")
 	}

@@ -12,8 +12,10 @@ import (
 // Deciders answer within 2 s. The first that says no is obeyed: an error is a
 // no, a *Refusal is told to the user as it is, and of any other error the user
 // hears only that the host refused. One that is late or panics says no, too,
-// but for Route, whose failure leaves the default. A decider is never taken
-// off.
+// but for Route, whose failure leaves the default, and Push, whose failure is
+// logged. A decider is never taken off. Slices in a request belong to the one
+// who is asked. A Refusal's Code should be negative; other codes are shown as
+// CodeEnterRefused.
 type Plugin struct {
 	// Name names the plugin in logs and metrics.
 	Name string
@@ -23,7 +25,7 @@ type Plugin struct {
 	MayCall func(ctx context.Context, req CallRequest) error
 	// Member decides whether a user belongs to a group. It is asked for the
 	// caller and for everybody invited to a call with a group ID, and for who
-	// joins one.
+	// joins one; its 2 s are for all who are asked about at a time.
 	Member func(ctx context.Context, groupID, userID string) error
 	// Admit decides whether a user may enter a call's room: by calling,
 	// accepting or joining.
@@ -32,7 +34,7 @@ type Plugin struct {
 	MayRecord func(ctx context.Context, req RecordRequest) error
 	// Route decides where a call is shown to a user: true hands it to the
 	// user's own view (EnableCustomViewRoute, for this call), false leaves the
-	// default.
+	// default. Its 2 s are for all whom a call is shown to.
 	Route func(ctx context.Context, req RouteRequest) (custom bool, err error)
 	// Push wakes the device of a user who is invited while offline. Its error
 	// is logged, and the invitation waits all the same.
@@ -40,19 +42,21 @@ type Plugin struct {
 
 	// Observe is told of everything that happens, on one goroutine, in order.
 	// It may block: it holds nobody up. With 1,024 events waiting further ones
-	// are dropped and counted.
+	// are dropped and counted (Server.DroppedEvents). A server that closes lets
+	// it hear what waits, for 2 s.
 	Observe func(Event)
 
 	// Packet is asked once for each track that a user publishes, for a function
-	// that sees its packets; nil sees none.
+	// that sees its packets; nil sees none. It has 2 s, and a panic is a nil.
 	Packet func(track TrackInfo) PacketHook
 }
 
 // A PacketHook sees each RTP packet of a track before it is forwarded, after
 // the server has checked it. It may change the bytes of the payload in place,
 // not their number. False drops the packet. It is called on the session's
-// reading goroutine and has 1 ms; the slice is the engine's. One that panics,
-// or takes longer again and again, is taken off with a warning.
+// reading goroutine, one packet at a time, and has 1 ms; the slice is the
+// engine's. One that panics three times, or takes longer 25 times in a row, is
+// taken off this track with a warning. It must not close the server.
 type PacketHook func(packet []byte) (forward bool)
 
 // A PCMHook sees, and may change in place, each block of a talker's sound: 48

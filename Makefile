@@ -1,6 +1,6 @@
 # make run    a call of ten seconds between two users, over QUIC on this machine
 # make test   all tests, with the race detector
-# make bench  the benchmarks
+# make bench  the benchmarks; writes bench/RESULTS.md
 # make lint   gofmt, go vet, staticcheck
 # make fuzz   each fuzz target for FUZZTIME
 # make deps   libopus and pkg-config; the others call it, and it says nothing
@@ -20,7 +20,7 @@ test: deps
 	CGO_ENABLED=0 $(GO) build ./...
 
 bench: deps
-	$(GO) test -run '^$$' -bench . ./...
+	@bench/results.sh
 
 lint: deps
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt -w is needed for:"; echo "$$bad"; exit 1; fi

@@ -1,0 +1,41 @@
+#!/bin/bash
+# Runs the benchmarks and writes RESULTS.md beside this file; about four minutes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+out=bench/RESULTS.md
+load=$(cut -d" " -f1 /proc/loadavg)
+raw=$(mktemp)
+trap 'rm -f "$raw"' EXIT
+
+run() { # package, benchmarks, -benchtime
+	echo "\$ go test -run '^\$' -bench '$2' -benchtime $3 $1" | tee -a "$raw"
+	go test -run '^$' -bench "$2" -benchtime "$3" "$1" | tee -a "$raw"
+	echo >>"$raw"
+}
+
+run ./bench Packet 1s
+run ./bench MouthToEar 20x
+run ./bench IdleUser 1x
+run ./bench Calls 10x
+run ./engine . 1s
+run ./engine/callstate . 1s
+run ./mixer . 1s
+run ./mixer/jitter . 1s
+run ./codec/libopus . 200ms
+run ./codec/pionopus . 200ms
+run ./transport/simnet . 1s
+
+{
+	echo "# Results"
+	echo
+	echo "Written by \`make bench\`; README.md beside this file says what each figure means."
+	echo
+	echo "- commit: $(git rev-parse --short HEAD)$(git diff --quiet HEAD || echo ' and uncommitted changes')"
+	echo "- machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(go version | cut -d' ' -f3-)"
+	echo "- load before and after: $load, $(cut -d' ' -f1 /proc/loadavg)"
+	echo
+	echo '```'
+	cat "$raw"
+	echo '```'
+} >"$out"
+echo "wrote $out"

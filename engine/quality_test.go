@@ -23,7 +23,7 @@ func TestNetworkQuality(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, nil)
-				_, _, a, b := w.talk(t)
+				_, _, a, b := w.meet(t)
 				w.mu.Lock()
 				w.net.SetBoth(w.at, w.conns["bob"][0], c.link)
 				w.mu.Unlock()
@@ -38,8 +38,8 @@ func TestNetworkQuality(t *testing.T) {
 					if got < c.best || got > c.worst {
 						t.Errorf("%s is told %d of bob, want %d to %d", who, got, c.best, c.worst)
 					}
-					if n < 5 || n > 8 {
-						t.Errorf("%s is told %d times in 13 s, want every 2 s", who, n)
+					if n < 5 || n > 7 {
+						t.Errorf("%s is told %d times in 12 s, want every 2 s", who, n)
 					}
 				}
 			})

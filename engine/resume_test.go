@@ -98,18 +98,23 @@ func (w *world) blackout(d time.Duration) {
 	w.net.SetDefault(down)
 }
 
-// talk makes the two talk, and both listen.
-func (w *world) talk(t *testing.T) (alice, bob *engine.Client, a, b *recorder) {
+// meet makes the two talk.
+func (w *world) meet(t *testing.T) (alice, bob *engine.Client, a, b *recorder) {
 	alice, a = w.dial(t, "alice", nil)
 	bob, b = w.dial(t, "bob", nil)
-	for _, c := range []*engine.Client{alice, bob} {
-		listen(t, c)
-	}
 	must(t, alice.Call(t.Context(), "bob", hooks.MediaAudio))
 	b.wait(t, "invited")
 	must(t, bob.Accept(t.Context()))
 	a.wait(t, "audio bob true")
 	b.wait(t, "audio alice true")
+	return alice, bob, a, b
+}
+
+// talk makes the two talk, and both listen.
+func (w *world) talk(t *testing.T) (alice, bob *engine.Client, a, b *recorder) {
+	alice, bob, a, b = w.meet(t)
+	listen(t, alice)
+	listen(t, bob)
 	time.Sleep(time.Second) // virtual
 	return alice, bob, a, b
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/earshotrtc/earshot/codec/libopus"
 	"github.com/earshotrtc/earshot/engine"
+	"github.com/earshotrtc/earshot/hooks/termview"
 	"github.com/earshotrtc/earshot/internal/audio"
 )
 
@@ -18,8 +19,9 @@ Signs in as -user and calls bob, or, without a name, waits to be called. The
 server's operator gives you PIN and SIG; "earshot serve" prints both, ready to
 copy.
 
-Keys: a answer, r reject, m mute, h hang up, q quit. Where the input is no
-terminal, lines with these letters do the same.
+Keys: a answer, r reject, i ignore, in a group call invite, m mute, h hang up,
+q quit. Where the input or the output is no terminal, lines that begin with
+these letters do the same, such as "i carol".
 
 Sound comes from -mic and goes to -speaker:
 
@@ -79,7 +81,7 @@ func runCall(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	defer cancel()
 	client, err := engine.Dial(dialCtx, engine.ClientConfig{
 		Addr: *server, Pin: *pin, SDKAppID: uint32(*appID), UserID: *user, UserSig: *sig, Agent: "earshot-call",
-		Codec: libopus.Driver{}, Microphone: source, Listener: p.listener(), Logger: logger,
+		Codec: libopus.Driver{}, Microphone: source, Listener: p, View: phoneView{p.view, p}, Logger: logger,
 	})
 	if err != nil {
 		return errors.Join(err, out.Close())
@@ -92,7 +94,11 @@ func runCall(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 		defer close(pulled)
 		p.listen(pullCtx, client, out)
 	}()
-	err = p.run(ctx, client, *server)
+	raw, restore := rawMode(con)
+	defer restore()
+	keyCtx, noKeys := context.WithCancel(ctx)
+	defer noKeys()
+	err = p.run(ctx, client, *server, termview.Keys(keyCtx, con.in, raw))
 	stop()
 	<-pulled
 	return errors.Join(err, out.Close())
@@ -108,7 +114,7 @@ func (p *phone) listen(ctx context.Context, client *engine.Client, out speaker) 
 		}
 		if err := out.Write(pcm); err != nil {
 			broken = true
-			p.board.printf("You hear nothing: %v. -speaker heard.wav writes it down.", err)
+			p.view.Printf("You hear nothing: %v. -speaker heard.wav writes it down.", err)
 		}
 		return nil
 	})

@@ -28,6 +28,34 @@ func isTerminal(rw any) (fd int, ok bool) {
 	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
 }
 
+// terminalSize tells the size of the terminal that w is; it is nil for none.
+func terminalSize(w any) func() (columns, rows int) {
+	fd, ok := isTerminal(w)
+	if !ok {
+		return nil
+	}
+	return func() (int, int) {
+		columns, rows, err := term.GetSize(fd)
+		if err != nil || columns == 0 { // a terminal that does not say
+			return 80, 24
+		}
+		return columns, rows
+	}
+}
+
+// rawMode makes a terminal send single keys; restore undoes that. It is left as
+// it is where the output goes elsewhere, which would not be laid out for it.
+func rawMode(con console) (raw bool, restore func()) {
+	fd, in := isTerminal(con.in)
+	_, out := isTerminal(con.out)
+	if in && out {
+		if old, err := term.MakeRaw(fd); err == nil {
+			return true, func() { term.Restore(fd, old) }
+		}
+	}
+	return false, func() {}
+}
+
 // A command is one of earshot's subcommands. run parses args into flags of the
 // set that it is given.
 type command struct {

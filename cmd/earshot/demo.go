@@ -6,9 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/hooks/termview"
 )
 
 const demoHelp = `Usage: earshot demo [-duration 10s] [-json] [-out DIR]
@@ -57,22 +60,22 @@ func runDemoCommand(ctx context.Context, fs *flag.FlagSet, args []string, con co
 		return err
 	}
 	cfg := demoConfig{Duration: *duration, OutDir: dir}
-	b := newBoard(con.out, "alice", "bob")
+	b := termview.NewBoard(con.out, terminalSize(con.out))
 	if !*asJSON {
-		cfg.Step = func(at time.Duration, text string) { b.printf("%6d ms  %s", at.Milliseconds(), text) }
+		cfg.Step = func(at time.Duration, text string) { b.Printf("%6d ms  %s", at.Milliseconds(), text) }
 		cfg.Event = func(e demoEvent) {
 			if e.Name != "OnUserVoiceVolume" {
-				b.printf("%6d ms  %-6s %s %s", e.At.Milliseconds(), e.User, e.Name, e.Words)
+				b.Printf("%6d ms  %-6s %s %s", e.At.Milliseconds(), e.User, e.Name, e.Words)
 			}
 		}
 		cfg.Volumes = func(user string, volumes []hooks.UserVolume) {
 			if user == "bob" { // both hear both; one of them is enough to look at
-				b.volumes(volumes)
+				b.Status(meters(volumes, "alice", "bob"))
 			}
 		}
 	}
 	r, err := runDemo(ctx, cfg)
-	b.clear()
+	b.Status("")
 	if err != nil {
 		return err
 	}
@@ -81,6 +84,19 @@ func runDemoCommand(ctx context.Context, fs *flag.FlagSet, args []string, con co
 	}
 	printSummary(con.out, r)
 	return nil
+}
+
+// meters are bars for users.
+func meters(volumes []hooks.UserVolume, users ...string) string {
+	var line strings.Builder
+	for _, u := range users {
+		var v hooks.UserVolume
+		if i := slices.IndexFunc(volumes, func(v hooks.UserVolume) bool { return v.UserID == u }); i >= 0 {
+			v = volumes[i]
+		}
+		fmt.Fprintf(&line, "  %s %s", u, termview.Meter(v, 20))
+	}
+	return line.String()
 }
 
 // outDir is where the WAV files go.

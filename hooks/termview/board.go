@@ -3,6 +3,7 @@ package termview
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -30,6 +31,7 @@ const clearLine = "\r\x1b[K"
 // Printf prints a line. Strings and errors among the arguments are cleaned of
 // what could harm a terminal; the format may break lines.
 func (b *Board) Printf(format string, args ...any) {
+	args = slices.Clone(args)
 	for i, a := range args {
 		switch a := a.(type) {
 		case string:

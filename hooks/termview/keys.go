@@ -57,10 +57,21 @@ func readKey(r *bufio.Reader) (string, error) {
 		return "", err
 	}
 	if c == escape && r.Buffered() > 0 { // an arrow's or such: it comes whole
-		r.Discard(r.Buffered())
+		skipSequence(r)
 		return "", nil
 	}
 	return string(c), nil
+}
+
+// skipSequence reads what follows an escape: "[", parameters and a letter, "O"
+// and a letter, or a letter (ECMA-48 clause 5.4).
+func skipSequence(r *bufio.Reader) {
+	c, _ := r.ReadByte()
+	for control := c == '['; r.Buffered() > 0 && (control || c == 'O'); {
+		if c, _ = r.ReadByte(); c >= '@' && c <= '~' {
+			return
+		}
+	}
 }
 
 // key does what a key, or a line, says; quit ends the view.

@@ -10,12 +10,11 @@
 //	view := termview.New(termview.Config{
 //		UserID: "bob",
 //		Size:   func() (int, int) { c, r, _ := term.GetSize(0); return c, r },
-//		Keys:   termview.Keys(ctx, os.Stdin, true), // raw: see term.MakeRaw
 //		Accept: func(ctx context.Context) error { return client.Accept(ctx) },
 //		...
 //	})
 //	client, err := engine.Dial(ctx, engine.ClientConfig{View: view, ...})
-//	err = view.Run(ctx) // until the user quits
+//	view.Run(ctx, termview.Keys(ctx, os.Stdin, true)) // raw: see term.MakeRaw
 //
 // What others send, names as much as texts, is hostile: control characters and
 // what else could move the cursor are taken out, and it is cut to length.
@@ -34,7 +33,7 @@ import (
 )
 
 // Config configures a View. The zero value shows calls as lines on the standard
-// output, and has no keys.
+// output, and its keys do nothing.
 type Config struct {
 	// UserID is the user who looks at it. Default "you".
 	UserID string
@@ -43,8 +42,6 @@ type Config struct {
 	// Size is the size of the terminal that Out is, in characters. Default:
 	// Out is no terminal.
 	Size func() (columns, rows int)
-	// Keys is what the user types; see the function Keys. Default nothing.
-	Keys <-chan string
 
 	// Accept, Reject, Ignore, Hangup, Mute and Invite are what the keys do:
 	// the functions of the same names of a client. They are called on Run's
@@ -118,16 +115,16 @@ func New(cfg Config) *View {
 // could harm a terminal.
 func (v *View) Printf(format string, args ...any) { v.board.Printf(format, args...) }
 
-// Run takes keys until the user quits or ctx ends; it returns nil then. One
+// Run takes keys, of which the function Keys makes a channel, until the user
+// quits or ctx ends. Without keys it still rings, and keeps the time. One
 // goroutine runs a view.
-func (v *View) Run(ctx context.Context) error {
+func (v *View) Run(ctx context.Context, keys <-chan string) {
 	defer v.board.Status("")
 	tick := time.NewTicker(redrawEvery)
 	defer tick.Stop()
 	bell := time.NewTicker(bellEvery)
 	defer bell.Stop()
 	v.waiting()
-	keys := v.cfg.Keys
 	for {
 		select {
 		case key, ok := <-keys:
@@ -135,7 +132,7 @@ func (v *View) Run(ctx context.Context) error {
 				keys = nil
 			}
 			if quit := v.key(ctx, key); quit {
-				return nil
+				return
 			}
 		case <-tick.C:
 			v.mu.Lock()
@@ -146,7 +143,7 @@ func (v *View) Run(ctx context.Context) error {
 			v.ring()
 			v.mu.Unlock()
 		case <-ctx.Done():
-			return nil
+			return
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 )
 
@@ -17,6 +18,7 @@ import (
 type call struct {
 	state  callstate.Call
 	room   *room
+	roomID hooks.RoomID
 	began  time.Time // when it was dialled
 	until  time.Time // when the last ringing ends
 	timers []*time.Timer
@@ -44,11 +46,18 @@ func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
 	if req.IsGroup && len(callees)+1 > s.cfg.MaxCallUsers {
 		return "", refuse(hooks.CodeBadParam, "a call has at most %d users", s.cfg.MaxCallUsers)
 	}
-	ask := hooks.CallRequest{Caller: d.userID, Callees: callees, IsGroup: req.IsGroup, GroupID: req.GroupID, Media: req.Media}
+	if err := s.checkRoom(req.RoomID); err != nil {
+		return "", err
+	}
+	rights, err := s.permit(d.userID, req.PrivateMapKey, req.RoomID, usersig.CreateRoom|usersig.EnterRoom)
+	if err != nil {
+		return "", err
+	}
+	ask := hooks.CallRequest{Caller: d.userID, Callees: callees, IsGroup: req.IsGroup, GroupID: req.GroupID, RoomID: req.RoomID, Media: req.Media}
 	if err := s.decideCall(ask); err != nil {
 		return "", err
 	}
-	if err := s.decideAdmit(hooks.AdmitRequest{UserID: d.userID, GroupID: req.GroupID, Media: req.Media}); err != nil {
+	if err := s.decideAdmit(hooks.AdmitRequest{UserID: d.userID, GroupID: req.GroupID, RoomID: req.RoomID, Media: req.Media}); err != nil {
 		return "", err
 	}
 	routes := s.decideRoutes(append([]string{d.userID}, callees...), ask)
@@ -63,15 +72,20 @@ func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
 	case s.busy[d.userID] != nil:
 		return "", ErrBusy
 	}
+	roomID, err := s.chooseRoom(req.RoomID)
+	if err != nil {
+		return "", err
+	}
+	d.rights = rights
 	c := &call{
 		state: callstate.Call{
 			ID: newCallID(), Group: req.IsGroup, GroupID: req.GroupID, Media: req.Media, Data: req.UserData,
 		},
-		room: newRoom(s), began: time.Now(), routes: routes,
+		room: newRoom(s), roomID: roomID, began: time.Now(), routes: routes,
 	}
-	s.calls[c.state.ID] = c
+	s.calls[c.state.ID], s.rooms[roomID] = c, c
 	s.observe(hooks.Event{Kind: hooks.EventCallStarted, UserID: d.userID, Users: callees, CallID: c.state.ID, GroupID: req.GroupID, Media: req.Media})
-	err := s.apply(c, callstate.Start{
+	err = s.apply(c, callstate.Start{
 		User: d.userID, Device: d.id, Invitees: s.invitees(c, callees), Timeout: s.ringTime(req.TimeoutMS),
 	})
 	return c.state.ID, err
@@ -125,7 +139,7 @@ func (s *Server) inviteUsers(d *device, req *signal.Invite) error {
 	if len(st.Members)+len(users) > s.cfg.MaxCallUsers {
 		return refuse(hooks.CodeBadParam, "a call has at most %d users", s.cfg.MaxCallUsers)
 	}
-	ask := hooks.CallRequest{Caller: d.userID, Callees: users, IsGroup: st.Group, GroupID: st.GroupID, Media: st.Media, CallID: st.ID}
+	ask := hooks.CallRequest{Caller: d.userID, Callees: users, IsGroup: st.Group, GroupID: st.GroupID, RoomID: c.roomID, Media: st.Media, CallID: st.ID}
 	if err := s.decideCall(ask); err != nil {
 		return err
 	}
@@ -135,7 +149,7 @@ func (s *Server) inviteUsers(d *device, req *signal.Invite) error {
 	for _, u := range users {
 		c.routes[u] = routes[u]
 	}
-	return s.apply(c, callstate.Invite{User: d.userID, Invitees: s.invitees(c, users), Timeout: s.ringTime(req.TimeoutMS)})
+	return s.apply(c, callstate.Invite{User: d.userID, Device: d.id, Invitees: s.invitees(c, users), Timeout: s.ringTime(req.TimeoutMS)})
 }
 
 // callOf finds the call that a request names, of which its sender must be a
@@ -159,7 +173,8 @@ func (s *Server) inCall(d *device, callID string) (*call, error) {
 }
 
 // enterCall answers an invitation, or joins a running group call.
-func (s *Server) enterCall(d *device, callID string, join bool) error {
+func (s *Server) enterCall(d *device, req *signal.Enter, join bool) error {
+	callID := req.CallID
 	s.mu.Lock()
 	c := s.calls[callID]
 	if c == nil || !join && c.state.Member(d.userID) == nil || join && !c.state.Group {
@@ -168,12 +183,16 @@ func (s *Server) enterCall(d *device, callID string, join bool) error {
 	}
 	st := c.state
 	s.mu.Unlock()
+	rights, err := s.permit(d.userID, req.PrivateMapKey, c.roomID, usersig.EnterRoom)
+	if err != nil {
+		return err
+	}
 	if join && st.GroupID != "" {
 		if err := s.decideMembers(st.GroupID, []string{d.userID}); err != nil {
 			return err
 		}
 	}
-	if err := s.decideAdmit(hooks.AdmitRequest{UserID: d.userID, CallID: callID, GroupID: st.GroupID, Media: st.Media}); err != nil {
+	if err := s.decideAdmit(hooks.AdmitRequest{UserID: d.userID, CallID: callID, GroupID: st.GroupID, RoomID: c.roomID, Media: st.Media}); err != nil {
 		return err
 	}
 	var routes map[string]bool
@@ -186,7 +205,7 @@ func (s *Server) enterCall(d *device, callID string, join bool) error {
 		return ErrBusy
 	}
 	if !join {
-		return s.apply(c, callstate.Accept{User: d.userID, Device: d.id})
+		return s.enter(c, d, rights, callstate.Accept{User: d.userID, Device: d.id})
 	}
 	if c.state.Member(d.userID) == nil && len(c.state.Members) >= s.cfg.MaxCallUsers {
 		return refuse(hooks.CodeRefused, "a call has at most %d users", s.cfg.MaxCallUsers)
@@ -194,7 +213,18 @@ func (s *Server) enterCall(d *device, callID string, join bool) error {
 	if routes != nil {
 		c.routes[d.userID] = routes[d.userID]
 	}
-	return s.apply(c, callstate.Join{User: d.userID, Device: d.id})
+	return s.enter(c, d, rights, callstate.Join{User: d.userID, Device: d.id})
+}
+
+// enter lets a device into a call's room, with rights. Server.mu is held.
+func (s *Server) enter(c *call, d *device, rights usersig.Privileges, ev callstate.Event) error {
+	before := d.rights
+	d.rights = rights
+	err := s.apply(c, ev)
+	if err != nil {
+		d.rights = before
+	}
+	return err
 }
 
 // aboutCall carries out a request that needs no decision of the host's.
@@ -215,7 +245,7 @@ func (s *Server) aboutCall(d *device, typ signal.Type, callID string) error {
 	if _, err := s.inCall(d, callID); err != nil {
 		return err
 	}
-	return s.apply(c, callstate.Hangup{User: d.userID})
+	return s.apply(c, callstate.Hangup{User: d.userID, Device: d.id})
 }
 
 // switchMedia changes what a call carries.
@@ -226,7 +256,7 @@ func (s *Server) switchMedia(d *device, req *signal.Switch) error {
 	if err != nil {
 		return err
 	}
-	if err := s.apply(c, callstate.Switch{User: d.userID, Media: req.Media}); err != nil {
+	if err := s.apply(c, callstate.Switch{User: d.userID, Device: d.id, Media: req.Media}); err != nil {
 		return err
 	}
 	if req.Media == hooks.MediaAudio { // nobody sends video into an audio call
@@ -287,7 +317,7 @@ func (s *Server) carryOut(c *call, a callstate.Action) {
 		}
 	case callstate.Push:
 		if m := c.state.Member(a.User); m != nil {
-			s.push(hooks.PushRequest{UserID: a.User, CallID: id, Sponsor: m.By, GroupID: c.state.GroupID, Media: c.state.Media, Until: m.Until})
+			s.push(hooks.PushRequest{UserID: a.User, CallID: id, Sponsor: m.By, GroupID: c.state.GroupID, RoomID: c.roomID, Media: c.state.Media, Until: m.Until})
 		}
 	case callstate.Busy: // the observers are told with its Post
 	case callstate.Post:
@@ -305,6 +335,7 @@ func (s *Server) over(c *call, reason hooks.EndReason) {
 		t.Stop()
 	}
 	delete(s.calls, c.state.ID)
+	delete(s.rooms, c.roomID)
 	s.keepRecords(c)
 	e := hooks.Event{Kind: hooks.EventCallEnded, CallID: c.state.ID, GroupID: c.state.GroupID, Media: c.state.Media, Reason: reason}
 	if !c.state.Began.IsZero() {
@@ -323,7 +354,7 @@ func (s *Server) leaveCall(d *device, why hooks.LeaveReason) {
 	switch {
 	case c == nil:
 	case d.call == c && why == hooks.LeftVoluntarily:
-		s.apply(c, callstate.Hangup{User: d.userID})
+		s.apply(c, callstate.Hangup{User: d.userID, Device: d.id})
 	case d.call == c:
 		s.apply(c, callstate.Leave{User: d.userID, Reason: why})
 	default: // it rings; the user may answer elsewhere, or sign in again
@@ -351,7 +382,7 @@ func (s *Server) notify(c *call, d *device, n callstate.Notice) {
 			CallID: n.CallID, Sponsor: n.User, Inviter: n.Inviter, UserIDs: n.Users,
 			IsFromGroup: n.Group, GroupID: n.GroupID, Media: n.Media, UserData: n.Data,
 			TimeoutMS: int(max(0, time.Until(until)) / time.Millisecond), CustomView: c.routes[d.userID],
-			SponsorInfo: s.infoOf(n.User),
+			SponsorInfo: s.infoOf(n.User), RoomID: c.roomID,
 		})
 	case callstate.InviteeList:
 		d.tell(signal.TypeInvitees, signal.Invitees{CallID: n.CallID, UserIDs: n.Users})

@@ -17,11 +17,21 @@ type CallOptions struct {
 	Timeout time.Duration
 	// UserData goes to those invited, at most 4096 bytes. Default none.
 	UserData string
+	// RoomID names the call's room, in which there is no other call. Default:
+	// the server chooses a number.
+	RoomID hooks.RoomID
+	// PrivateMapKey says what the caller may do in that room, where the server
+	// wants to know. Default: that of SetPrivateMapKey.
+	PrivateMapKey string
 }
 
 // Call rings a user. It returns when the server has taken the call; the
 // listener is told of the rest. Errors: ErrBusy while the user is dialling,
-// ringing or in a call, here or on another device; others are *Error, too.
+// ringing or in a call, here or on another device; others are *Error, too. A
+// room that cannot be entered is also told to the listener, with OnEnterRoom
+// and OnError: hooks.CodeEnterRoom, CodeConnectTimeout (ctx's deadline passed),
+// CodeRoomID, CodeEnterRefused and CodePrivateMapKey. The same goes for Accept
+// and JoinCall. A call that comes about after ctx has ended is hung up.
 func (c *Client) Call(ctx context.Context, userID string, media hooks.MediaType, options ...CallOptions) error {
 	return c.dial(ctx, signal.Call{UserIDs: []string{userID}, Media: media}, options)
 }
@@ -41,12 +51,19 @@ func (c *Client) dial(ctx context.Context, req signal.Call, options []CallOption
 	if err := checkUsers(req.UserIDs); err != nil {
 		return err
 	}
+	req.PrivateMapKey = c.privateMapKey()
 	for _, o := range options {
-		req.TimeoutMS, req.UserData = int(o.Timeout/time.Millisecond), o.UserData
+		req.TimeoutMS, req.UserData, req.RoomID = int(o.Timeout/time.Millisecond), o.UserData, o.RoomID
+		if o.PrivateMapKey != "" {
+			req.PrivateMapKey = o.PrivateMapKey
+		}
 	}
-	c.asking(req.UserIDs...)
-	_, err := c.request(ctx, signal.TypeCall, req)
-	return err
+	if err := req.RoomID.Check(); err != nil {
+		err := &Error{Code: hooks.CodeRoomID, Message: err.Error()}
+		c.notEntered(signal.TypeCall, err)
+		return err
+	}
+	return c.enter(ctx, signal.TypeCall, req, "", req.UserIDs...)
 }
 
 func checkUsers(userIDs []string) error {
@@ -85,19 +102,6 @@ func (c *Client) InviteUser(ctx context.Context, userIDs []string, options ...Ca
 		c.cb.enqueue(callbackEntry{after: func(r *routing) { r.uninvite(users) }})
 	}
 	return err
-}
-
-// JoinCall enters a running group call without an invitation.
-func (c *Client) JoinCall(ctx context.Context, callID string) error {
-	c.asking()
-	_, err := c.request(ctx, signal.TypeJoin, signal.CallRef{CallID: callID})
-	return err
-}
-
-// Accept answers the call that rings here. Errors: ErrNoCall if none does.
-func (c *Client) Accept(ctx context.Context) error {
-	c.asking()
-	return c.about(ctx, signal.TypeAccept, callstate.Ringing)
 }
 
 // Reject declines the call that rings here. Errors: ErrNoCall if none does.

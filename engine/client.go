@@ -139,6 +139,7 @@ type Client struct {
 	dialled  []string           // and whom it called
 	mic      *micTrack
 	micMuted bool
+	mapKey   string // see SetPrivateMapKey
 	camera   *cameraTrack
 	remote   map[uint64]*signal.Track // the others' tracks
 	interval time.Duration            // of volume callbacks; 0 is off

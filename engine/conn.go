@@ -194,12 +194,10 @@ func (c *conn) request(m *signal.Message) (last bool) {
 			res.Info = s.getInfo(b.UserID)
 		case *signal.Recent:
 			res.Records, res.Next, err = s.recentCalls(d, b)
+		case *signal.Enter:
+			err = s.enterCall(d, b, m.Type == signal.TypeJoin)
 		case *signal.CallRef:
 			switch m.Type {
-			case signal.TypeAccept:
-				err = s.enterCall(d, b.CallID, false)
-			case signal.TypeJoin:
-				err = s.enterCall(d, b.CallID, true)
 			case signal.TypeReject, signal.TypeIgnore, signal.TypeHangup:
 				err = s.aboutCall(d, m.Type, b.CallID)
 			default:

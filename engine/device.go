@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
 )
@@ -48,13 +49,14 @@ type device struct {
 	session atomic.Pointer[transport.Session]
 
 	// Guarded by Server.mu.
-	call      *call           // the call whose room it is in
-	published []*track        // what it sends
-	closing   map[uint64]bool // flows on which a hook may still be at work
-	legs      map[*track]*leg // what it is sent, and on which flows
-	gone      *time.Timer     // forgets it when the reconnect window is over
-	sigTimer  *time.Timer     // tells it that its UserSig expired
-	rated     transport.Stats // when its connection was last rated
+	call      *call              // the call whose room it is in
+	published []*track           // what it sends
+	closing   map[uint64]bool    // flows on which a hook may still be at work
+	legs      map[*track]*leg    // what it is sent, and on which flows
+	rights    usersig.Privileges // in the room that it is in; see may
+	gone      *time.Timer        // forgets it when the reconnect window is over
+	sigTimer  *time.Timer        // tells it that its UserSig expired
+	rated     transport.Stats    // when its connection was last rated
 	removed   bool
 	// token resumes the device; before, its predecessor, stands until the
 	// client is known to have the new one.

@@ -178,6 +178,7 @@ func invitation(n callstate.Notice, body any) hooks.Invitation {
 	}
 	if b, ok := body.(*signal.Invited); ok {
 		inv.Timeout = time.Duration(b.TimeoutMS) * time.Millisecond
+		inv.RoomID = b.RoomID
 		if b.SponsorInfo != nil {
 			inv.SponsorInfo = hooks.UserInfo{UserID: n.User, Nick: b.SponsorInfo.Nick, Avatar: b.SponsorInfo.Avatar}
 		}

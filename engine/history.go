@@ -87,6 +87,7 @@ func (s *Server) post(c *call, p callstate.Post) {
 	m := callmessage.Message{
 		Kind: messageKinds[p.Step], CallID: st.ID, Group: st.Group, GroupID: st.GroupID,
 		Caller: st.Inviter, Inviter: p.By, Invitees: p.Users, Media: st.Media, Duration: p.Duration,
+		RoomID: c.roomID.Number, Room: c.roomID.Name,
 	}
 	switch p.Step {
 	case callstate.StepDial, callstate.StepTimeout:

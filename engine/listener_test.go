@@ -109,6 +109,10 @@ func TestEveryFunctionInsideACallback(t *testing.T) {
 			c.StartRemoteView(ctx, "alice", new(video.Sink))
 			return c.StopRemoteView(ctx, "alice")
 		}, true},
+		"SetPrivateMapKey": {"begin", func(_ *testing.T, c *engine.Client) error {
+			c.SetPrivateMapKey("")
+			return nil
+		}, true},
 		"SetMicMute":      {"begin", func(_ *testing.T, c *engine.Client) error { return c.SetMicMute(ctx, true) }, true},
 		"MuteRemoteAudio": {"begin", func(_ *testing.T, c *engine.Client) error { return c.MuteRemoteAudio(ctx, "alice", true) }, false},
 		"SetSelfInfo":     {"begin", func(_ *testing.T, c *engine.Client) error { return c.SetSelfInfo(ctx, "B", "") }, true},

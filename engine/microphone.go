@@ -110,7 +110,11 @@ func (c *Client) runMicrophone(ctx context.Context, callID string) {
 		return
 	}
 	c.log.Warn("microphone failed", "err", err)
-	c.cb.post(func(l hooks.Listener) { l.OnError(hooks.CodeMicStart, "microphone: "+err.Error()) })
+	code, message := hooks.CodeMicStart, "microphone: "+err.Error()
+	if e := (*Error)(nil); errors.As(err, &e) && e.Code == hooks.CodePrivateMapKey {
+		code = e.Code
+	}
+	c.cb.post(func(l hooks.Listener) { l.OnError(code, message) })
 }
 
 // publishMicrophone announces the client's audio track.

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
 	"github.com/earshotrtc/earshot/transport/roq"
@@ -138,7 +139,7 @@ func (d *device) addLeg(t *track) {
 	if d.legs == nil {
 		d.legs = make(map[*track]*leg)
 	}
-	l := &leg{to: d, flow: d.freeFlow(), on: t.kind == signal.KindAudio}
+	l := &leg{to: d, flow: d.freeFlow(), on: t.kind == signal.KindAudio && d.may(usersig.ReceiveAudio)}
 	d.legs[t] = l
 	d.tell(signal.TypeTrackAdded, t.describe(l.flow))
 }
@@ -243,7 +244,7 @@ func (s *Server) mayPublish(d *device, req *signal.Publish) (*call, error) {
 	case req.Kind == signal.KindVideo && c.state.Media != hooks.MediaVideo:
 		return nil, refuse(hooks.CodeRefused, "no video in an audio call")
 	}
-	return c, nil
+	return c, d.maySend(req.Kind)
 }
 
 func (d *device) freeUpFlow() uint64 {

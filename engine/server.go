@@ -57,6 +57,13 @@ type ServerConfig struct {
 	// second sign-in kicks the first (OnKickedOffline).
 	MultiDevice bool
 
+	// PrivateMapKeys makes every user show a private-map key for the room of
+	// each call that they make or enter (the original's advanced permission
+	// control): a UserSig, signed with Key, whose user buffer says what they may
+	// do there (usersig.PrivateMap). A call without a room ID is refused then.
+	// SDKAppID and Key must be set. Default false.
+	PrivateMapKeys bool
+
 	// CallTimeout is how long a call rings. Default 30 s.
 	CallTimeout time.Duration
 	// MaxCallUsers is how many users one call may have. Default 300.
@@ -98,6 +105,9 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	}
 	if c.SignIn == nil {
 		return c, ErrNoSignIn
+	}
+	if c.PrivateMapKeys && (c.Key == "" || c.SDKAppID == 0) {
+		return c, errors.New("earshot: PrivateMapKeys needs SDKAppID and Key to check them with")
 	}
 	return c, nil
 }
@@ -141,6 +151,7 @@ type Server struct {
 	infos    map[string]hooks.UserInfo // as long as the user is signed in
 	tokens   map[token]*device
 	calls    map[string]*call
+	rooms    map[hooks.RoomID]*call
 	busy     map[string]*call // by user ID: dialling, ringing or in a call
 	idle     chan struct{}    // closed when draining and the last call has ended
 	ssrcs    map[uint32]struct{}
@@ -166,6 +177,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		infos:   make(map[string]hooks.UserInfo),
 		tokens:  make(map[token]*device),
 		calls:   make(map[string]*call),
+		rooms:   make(map[hooks.RoomID]*call),
 		busy:    make(map[string]*call),
 		ssrcs:   make(map[uint32]struct{}),
 		unkept:  make(chan []records.Record, maxUnkept),

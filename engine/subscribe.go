@@ -22,6 +22,11 @@ func (s *Server) subscribe(d *device, req *signal.Subscribe) error {
 		if t.id != req.TrackID {
 			continue
 		}
+		if req.On {
+			if err := d.mayReceive(t.kind); err != nil {
+				return err
+			}
+		}
 		if l.on != req.On {
 			l.on = req.On
 			t.call.room.reroute()

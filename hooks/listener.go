@@ -105,6 +105,9 @@ type Invitation struct {
 	// may be empty.
 	IsFromGroup bool
 	GroupID     string
+	// RoomID names the call's room. Where the server wants private-map keys,
+	// accepting takes one for it: see Client.SetPrivateMapKey.
+	RoomID RoomID
 	// Media is what the call carries.
 	Media MediaType
 	// Timeout is how long it will ring.

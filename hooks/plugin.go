@@ -78,7 +78,9 @@ type CallRequest struct {
 	Callees []string
 	IsGroup bool
 	GroupID string
-	Media   MediaType
+	// RoomID is zero for a new call whose caller leaves it to the server.
+	RoomID RoomID
+	Media  MediaType
 	// CallID is empty for a new call.
 	CallID string
 }
@@ -88,6 +90,7 @@ type AdmitRequest struct {
 	UserID  string
 	CallID  string // empty when the call is just being made
 	GroupID string
+	RoomID  RoomID // zero when the call is being made, and the server chooses
 	Media   MediaType
 }
 
@@ -112,6 +115,7 @@ type PushRequest struct {
 	CallID  string
 	Sponsor string
 	GroupID string
+	RoomID  RoomID
 	Media   MediaType
 	// Until is when the ringing ends.
 	Until time.Time

@@ -66,8 +66,8 @@ const (
 
 var bodies = map[Type]func() any{
 	TypeSignIn: mk[SignIn], TypeResume: mk[Resume], TypeAck: mk[Empty], TypePing: mk[Ping],
-	TypeSignOut: mk[Empty], TypeCall: mk[Call], TypeAccept: mk[CallRef], TypeReject: mk[CallRef],
-	TypeIgnore: mk[CallRef], TypeInvite: mk[Invite], TypeJoin: mk[CallRef], TypeSwitch: mk[Switch],
+	TypeSignOut: mk[Empty], TypeCall: mk[Call], TypeAccept: mk[Enter], TypeReject: mk[CallRef],
+	TypeIgnore: mk[CallRef], TypeInvite: mk[Invite], TypeJoin: mk[Enter], TypeSwitch: mk[Switch],
 	TypeSubscribe: mk[Subscribe], TypeSelfInfo: mk[UserInfo], TypeUserInfo: mk[UserRef], TypeRecent: mk[Recent],
 	TypeHangup: mk[CallRef], TypePublish: mk[Publish], TypeUnpublish: mk[TrackRef], TypeMute: mk[Mute],
 
@@ -160,6 +160,12 @@ type Call struct {
 	// TimeoutMS is how long it rings; 0 is the server's default.
 	TimeoutMS int    `json:"timeoutMS,omitempty"`
 	UserData  string `json:"userData,omitempty"`
+	// RoomID names the call's room; without it the server chooses one. Whether
+	// it is a good one is checked when the call is made.
+	RoomID hooks.RoomID `json:"roomID,omitzero"`
+	// PrivateMapKey says what the caller may do in the room, where the server
+	// wants to know.
+	PrivateMapKey string `json:"privateMapKey,omitempty"`
 }
 
 func (b *Call) check() error {
@@ -169,7 +175,8 @@ func (b *Call) check() error {
 	case b.Media != hooks.MediaAudio && b.Media != hooks.MediaVideo:
 		return fmt.Errorf("media %d is neither 1 (audio) nor 2 (video)", b.Media)
 	}
-	return errors.Join(checkInvitees(b.UserIDs, b.TimeoutMS), atMost("groupID", b.GroupID, 64), atMost("userData", b.UserData, 4<<10))
+	return errors.Join(checkInvitees(b.UserIDs, b.TimeoutMS), atMost("groupID", b.GroupID, 64), atMost("userData", b.UserData, 4<<10),
+		atMost("privateMapKey", b.PrivateMapKey, 8<<10))
 }
 
 func checkInvitees(users []string, timeoutMS int) error {
@@ -302,6 +309,17 @@ type CallRef struct {
 
 func (b *CallRef) check() error { return checkCallID(b.CallID) }
 
+// Enter asks to enter a call's room: to accept it, or to join it.
+type Enter struct {
+	CallID string `json:"callID"`
+	// PrivateMapKey is as in Call.
+	PrivateMapKey string `json:"privateMapKey,omitempty"`
+}
+
+func (b *Enter) check() error {
+	return errors.Join(checkCallID(b.CallID), atMost("privateMapKey", b.PrivateMapKey, 8<<10))
+}
+
 // CallUser names a call and a user.
 type CallUser struct {
 	CallID string `json:"callID"`
@@ -322,6 +340,8 @@ type Invited struct {
 	Media       hooks.MediaType `json:"media"`
 	TimeoutMS   int             `json:"timeoutMS"`
 	UserData    string          `json:"userData,omitempty"`
+	// RoomID names the call's room.
+	RoomID hooks.RoomID `json:"roomID,omitzero"`
 	// CustomView: the host shows this call itself, not in the default view.
 	CustomView  bool      `json:"customView,omitempty"`
 	SponsorInfo *UserInfo `json:"sponsorInfo,omitempty"`

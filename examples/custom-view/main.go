@@ -62,8 +62,7 @@ type mirror struct {
 func (m *mirror) Present(c hooks.ViewState) {
 	m.lines.say("mirror", c.Sponsor+" appears in the mirror")
 }
-func (m *mirror) OnCallingCancel() { m.lines.say("mirror", "the face fades") }
-func (m *mirror) Dismiss(string)   { m.lines.say("mirror", "only a mirror again") }
+func (m *mirror) Dismiss(string) { m.lines.say("mirror", "only a mirror again") }
 
 func run(ctx context.Context, out io.Writer) error {
 	srv, err := engine.NewServer(engine.ServerConfig{InProcess: true, SDKAppID: 1, Key: "a secret"})

@@ -30,7 +30,6 @@ default view: The call is over after 0:00 (hangup).
 -- alice makes a video call
 mirror: alice appears in the mirror
 -- and takes it back
-mirror: the face fades
 mirror: only a mirror again
 `
 	if out.String() != want {

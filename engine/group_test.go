@@ -212,11 +212,10 @@ func TestGroupPayloads(t *testing.T) {
 		p.r["bob"].wait(t, "invited by alice video 12s")
 		inv := p.k["bob"].invited()
 		id := inv.CallID
-		want := hooks.Invitation{
-			CallID: id, RoomID: inv.RoomID, Sponsor: "alice", UserIDs: []string{"carol"}, IsFromGroup: true, GroupID: "friends", Media: hooks.MediaVideo,
-			Timeout: 12 * time.Second, UserData: `{"table":4}`,
-			SponsorInfo: hooks.UserInfo{UserID: "alice", Nick: "Alice A.", Avatar: "https://example.com/a.png"},
-		}
+		want := inv // its ID and its room are the server's
+		want.Sponsor, want.UserIDs, want.IsFromGroup, want.GroupID = "alice", []string{"carol"}, true, "friends"
+		want.Media, want.Timeout, want.UserData = hooks.MediaVideo, 12*time.Second, `{"table":4}`
+		want.SponsorInfo = hooks.UserInfo{UserID: "alice", Nick: "Alice A.", Avatar: "https://example.com/a.png"}
 		if fmt.Sprint(inv) != fmt.Sprint(want) || id == "" {
 			t.Errorf("bob's invitation:\n %+v, want\n %+v", inv, want)
 		}

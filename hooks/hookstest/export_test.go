@@ -1,0 +1,4 @@
+package hookstest
+
+// RaceEnabled is whether the race detector is on.
+const RaceEnabled = raceEnabled

@@ -1,0 +1,5 @@
+//go:build race
+
+package hookstest
+
+const raceEnabled = true

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"context"
 	"encoding/binary"
 	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/earshotrtc/earshot/codec"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
@@ -72,6 +74,55 @@ func TestPCMHooksAllocateNothing(t *testing.T) {
 	if pcm[0] != 101 {
 		t.Errorf("the hook was called %d times", pcm[0])
 	}
+}
+
+// Captured changes the microphone before it is encoded and measured; a hook
+// that panics again and again is taken off, and the microphone goes on.
+func TestCapturedSeesTheMicrophoneFirst(t *testing.T) {
+	calls := 0
+	for name, c := range map[string]struct {
+		hook        hooks.PCMHook
+		want        int16
+		wantedCalls int
+	}{
+		"none":    {nil, 5, 0},
+		"changes": {func(pcm []int16) { calls++; pcm[0] = 7 }, 7, 10},
+		"panics":  {func([]int16) { calls++; panic("oh") }, 5, maxHookPanics},
+	} {
+		calls = 0
+		enc := &firstSample{}
+		f := &pcmFrames{fives{}, newPCMHook("Captured", c.hook, slog.New(slog.DiscardHandler)), enc, make([]int16, 960)}
+		for range 10 {
+			if _, _, _, err := f.next(t.Context(), make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+			if enc.got != c.want {
+				t.Errorf("%s: %d was encoded, want %d", name, enc.got, c.want)
+			}
+		}
+		if calls != c.wantedCalls {
+			t.Errorf("%s: called %d times, want %d", name, calls, c.wantedCalls)
+		}
+	}
+}
+
+type fives struct{}
+
+func (fives) ReadPCM(_ context.Context, pcm []int16) error {
+	for i := range pcm {
+		pcm[i] = 5
+	}
+	return nil
+}
+
+type firstSample struct {
+	codec.Encoder
+	got int16
+}
+
+func (e *firstSample) Encode(pcm []int16, _ []byte) (int, error) {
+	e.got = pcm[0]
+	return 1, nil
 }
 
 // What packet hooks cost a packet that goes to five receivers.

@@ -53,6 +53,9 @@ func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := d.mayInvite(len(callees)); err != nil {
+		return "", err
+	}
 	ask := hooks.CallRequest{Caller: d.userID, Callees: callees, IsGroup: req.IsGroup, GroupID: req.GroupID, RoomID: req.RoomID, Media: req.Media}
 	if err := s.decideCall(ask); err != nil {
 		return "", err
@@ -139,6 +142,9 @@ func (s *Server) inviteUsers(d *device, req *signal.Invite) error {
 	if len(st.Members)+len(users) > s.cfg.MaxCallUsers {
 		return refuse(hooks.CodeBadParam, "a call has at most %d users", s.cfg.MaxCallUsers)
 	}
+	if err := d.mayInvite(len(users)); err != nil {
+		return err
+	}
 	ask := hooks.CallRequest{Caller: d.userID, Callees: users, IsGroup: st.Group, GroupID: st.GroupID, RoomID: c.roomID, Media: st.Media, CallID: st.ID}
 	if err := s.decideCall(ask); err != nil {
 		return err
@@ -201,6 +207,9 @@ func (s *Server) enterCall(d *device, req *signal.Enter, join bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.removed {
+		return refuse(hooks.CodeDisconnected, "signed out")
+	}
 	if busy := s.busy[d.userID]; busy != nil && busy != c {
 		return ErrBusy
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
@@ -18,6 +20,21 @@ import (
 // maxOutbox is how many events may wait for a device that does not acknowledge
 // them, before it is closed. Events are never dropped.
 const maxOutbox = 1024
+
+// A device may invite inviteRate users a second, in bursts of inviteBurst or of
+// two full calls: a request can ring as many as a call may have.
+const (
+	inviteRate  = 50
+	inviteBurst = 200
+)
+
+// mayInvite counts users that are about to be invited.
+func (d *device) mayInvite(n int) error {
+	if !d.invites.AllowN(time.Now(), n) {
+		return refuse(hooks.CodeRefused, "too many invitations in a short time, at most %d users a second", inviteRate)
+	}
+	return nil
+}
 
 // token resumes a device's connection.
 type token [16]byte
@@ -43,6 +60,8 @@ type device struct {
 	srv    *Server
 	id     string // names it on this server
 	userID string
+
+	invites *rate.Limiter
 
 	// session is the way for media, nil while disconnected. The media path
 	// reads it without a lock.
@@ -178,7 +197,10 @@ func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusa
 		s.mu.Unlock()
 		return &hooks.Refusal{Code: hooks.CodeServerFailed, Message: "the server is full"}
 	}
-	d := &device{srv: s, id: newToken().String(), userID: userID, token: newToken()}
+	d := &device{
+		srv: s, id: newToken().String(), userID: userID, token: newToken(),
+		invites: rate.NewLimiter(inviteRate, max(inviteBurst, 2*s.cfg.MaxCallUsers)),
+	}
 	for _, old := range kicked {
 		s.remove(old, hooks.LeftKicked)
 	}

@@ -176,6 +176,54 @@ func TestDecidersFailClosed(t *testing.T) {
 	}
 }
 
+// A device that is kicked while the host still decides does not enter: nobody
+// would be there.
+func TestKickedWhileTheHostDecides(t *testing.T) {
+	p := hooks.Plugin{Admit: func(_ context.Context, r hooks.AdmitRequest) error {
+		if r.UserID == "bob" {
+			time.Sleep(time.Second) // virtual
+		}
+		return nil
+	}}
+	two(t, plugged(p), func(t *testing.T, srv *engine.Server, alice, bob *engine.Client, a, b *recorder) {
+		must(t, alice.Call(t.Context(), "bob", hooks.MediaAudio))
+		b.wait(t, "invited")
+		accepted := make(chan error, 1)
+		go func() { accepted <- bob.Accept(t.Context()) }()
+		time.Sleep(500 * time.Millisecond) // virtual
+		bob2, b2 := dial(t, srv, "bob", nil)
+		if err := <-accepted; !errors.Is(err, engine.ErrKicked) {
+			t.Errorf("accept: %v", err)
+		}
+		time.Sleep(time.Second) // virtual
+		a.want(t, "entered")    // still rings
+		b2.wait(t, "invited")
+		must(t, bob2.Accept(t.Context()))
+		a.wait(t, "begin")
+	})
+}
+
+// Close, called again, waits for the first to end, observers too.
+func TestCloseTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := serve(t, plugged(hooks.Plugin{Observe: func(hooks.Event) { time.Sleep(time.Second) }}))
+		dial(t, srv, "alice", nil)
+		synctest.Wait()
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				srv.Close()
+				if took := time.Since(start); took < time.Second || took > 2*time.Second {
+					t.Errorf("closed after %v", took)
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(time.Minute) // virtual
+	})
+}
+
 func TestFirstNoIsObeyed(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string

@@ -79,7 +79,8 @@ type ServerConfig struct {
 	// (records.NewMemory), and no file is written.
 	Records records.Store
 
-	// Logger takes what an operator should know. Default none.
+	// Logger takes what an operator should know. Its handler may be called
+	// with the server's lock held, so it must not call the server. Default none.
 	Logger *slog.Logger
 }
 
@@ -133,8 +134,9 @@ type Server struct {
 	unkept chan []records.Record
 	kept   chan struct{}
 
-	done chan struct{} // closed when the server stops accepting
-	wg   sync.WaitGroup
+	done    chan struct{} // closed when the server stops accepting
+	stopped chan struct{} // closed when everything has ended
+	wg      sync.WaitGroup
 
 	// mu guards all that follows, and all users, calls and rooms. The media
 	// path never takes it. Lock order: Server.mu, then device.mu.
@@ -170,6 +172,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		log:     cfg.Logger,
 		pipe:    transport.NewPipeListener(),
 		done:    make(chan struct{}),
+		stopped: make(chan struct{}),
 		conns:   make(map[*conn]struct{}),
 		devices: make(map[*device]struct{}),
 		users:   make(map[string][]*device),
@@ -392,10 +395,11 @@ func (s *Server) stop(words bool) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
-		s.wg.Wait()
+		<-s.stopped
 		return
 	}
 	s.closed = true
+	defer close(s.stopped)
 	close(s.done)
 	for _, c := range s.calls {
 		s.apply(c, callstate.End{})

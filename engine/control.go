@@ -7,9 +7,13 @@ import (
 	"github.com/earshotrtc/earshot/transport"
 )
 
-// controlStall is how long a peer may read nothing of its control stream, with
-// something to read, before its connection is closed.
-const controlStall = 10 * time.Second
+// A peer that reads nothing of its control stream, with something to read, is
+// closed after controlStall, or up to controlSlack less: the deadline is not
+// moved for each write.
+const (
+	controlStall = 10 * time.Second
+	controlSlack = 3 * time.Second
+)
 
 // controlWriter writes frames to a session's control stream from a goroutine
 // of its own, so that no caller waits for a peer. Its queue is bounded by its
@@ -59,6 +63,7 @@ func (w *controlWriter) signal() {
 // run writes until the session ends.
 func (w *controlWriter) run() {
 	var spare []byte
+	var limited time.Time // when the deadline was last moved
 	for {
 		select {
 		case <-w.wake:
@@ -71,7 +76,10 @@ func (w *controlWriter) run() {
 		w.mu.Unlock()
 		if len(batch) > 0 {
 			c := w.sess.Control()
-			c.SetWriteDeadline(time.Now().Add(controlStall))
+			if now := time.Now(); now.Sub(limited) > controlSlack {
+				limited = now
+				c.SetWriteDeadline(now.Add(controlStall))
+			}
 			if _, err := c.Write(batch); err != nil {
 				w.sess.CloseWithError(codeStalled, "control stream is not read")
 				return

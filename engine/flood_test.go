@@ -28,18 +28,17 @@ func (r *raw) ask(typ signal.Type, id uint64, body any) *signal.Result {
 	}
 }
 
-// beside runs a hostile client beside two who talk, and fails if those notice
+// beside runs a hostile client beside two in a call, and fails if those notice
 // anything.
-func beside(t *testing.T, attack func(t *testing.T, w *world, mallory *raw)) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
-		alice, bob, a, b := w.talk(t)
+func beside(t *testing.T, attack func(t *testing.T, mallory *raw)) {
+	two(t, nil, func(t *testing.T, srv *engine.Server, alice, bob *engine.Client, a, b *recorder) {
+		connect(t, alice, bob, b, hooks.MediaAudio)
+		synctest.Wait()
 		told := len(a.all()) + len(b.all())
-		mallory := rawDial(t, w.srv)
+		mallory := rawDial(t, srv)
 		mallory.signIn("mallory")
-		attack(t, w, mallory)
-		hearsOn(t, alice)
-		hearsOn(t, bob)
+		attack(t, mallory)
+		synctest.Wait()
 		if n := len(a.all()) + len(b.all()); n != told {
 			t.Errorf("alice was told %q, bob %q", a.all(), b.all())
 		}
@@ -48,46 +47,55 @@ func beside(t *testing.T, attack func(t *testing.T, w *world, mallory *raw)) {
 	})
 }
 
-// A flood of requests ends its sender's connection, with a reason.
+// A flood of requests ends its sender's connection, with a reason. Two who talk
+// go on hearing each other.
 func TestFloodOfRequests(t *testing.T) {
-	for name, c := range map[string]struct {
-		typ  signal.Type
-		body any
-	}{
-		"calls":   {signal.TypeCall, signal.Call{UserIDs: []string{"alice"}, Media: 1}},
-		"hangups": {signal.TypeHangup, signal.CallRef{CallID: "x"}},
-		"infos":   {signal.TypeSelfInfo, signal.UserInfo{Nick: strings.Repeat("n", 500)}},
-		"records": {signal.TypeRecent, signal.Recent{}},
-		"unknown": {"dance", nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			beside(t, func(t *testing.T, w *world, mallory *raw) {
-				go func() {
-					for i := range uint64(1000) {
-						b, err := signal.Encode(signal.Message{Type: c.typ, ID: i + 1}, c.body)
-						if err != nil {
-							return
-						}
-						mallory.sess.Control().SetWriteDeadline(time.Now().Add(time.Second))
-						if _, err := mallory.sess.Control().Write(b); err != nil {
-							return
-						}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		alice, bob, a, b := w.talk(t)
+		told := len(a.all()) + len(b.all())
+		for name, c := range map[string]struct {
+			typ  signal.Type
+			body any
+		}{
+			"calls":   {signal.TypeCall, signal.Call{UserIDs: []string{"alice"}, Media: 1}},
+			"hangups": {signal.TypeHangup, signal.CallRef{CallID: "x"}},
+			"infos":   {signal.TypeSelfInfo, signal.UserInfo{Nick: strings.Repeat("n", 500)}},
+			"records": {signal.TypeRecent, signal.Recent{}},
+			"unknown": {"dance", nil},
+		} {
+			mallory := rawDial(t, w.srv)
+			mallory.signIn("mallory-" + name)
+			go func() {
+				for i := range uint64(1000) {
+					b, err := signal.Encode(signal.Message{Type: c.typ, ID: i + 1}, c.body)
+					if err != nil {
+						return
 					}
-				}()
-				_, bye := mallory.read(signal.TypeGoodbye)
-				if g := bye.(*signal.Goodbye); g.Code != hooks.CodeRefused || !strings.Contains(g.Message, "too many") {
-					t.Errorf("goodbye: %+v", g)
+					mallory.sess.Control().SetWriteDeadline(time.Now().Add(time.Second))
+					if _, err := mallory.sess.Control().Write(b); err != nil {
+						return
+					}
 				}
-				<-mallory.sess.Done()
-			})
-		})
-	}
+			}()
+			_, bye := mallory.read(signal.TypeGoodbye)
+			if g := bye.(*signal.Goodbye); g.Code != hooks.CodeRefused || !strings.Contains(g.Message, "too many") {
+				t.Errorf("%s: goodbye %+v", name, g)
+			}
+			<-mallory.sess.Done()
+		}
+		hearsOn(t, alice)
+		hearsOn(t, bob)
+		if n := len(a.all()) + len(b.all()); n != told {
+			t.Errorf("alice was told %q, bob %q", a.all(), b.all())
+		}
+	})
 }
 
 // Invitations to a thousand users, at once or one after the other: refused,
 // with words.
 func TestInvitationsToAThousand(t *testing.T) {
-	beside(t, func(t *testing.T, w *world, mallory *raw) {
+	beside(t, func(t *testing.T, mallory *raw) {
 		refused := func(res *signal.Result, code hooks.Code, words string) {
 			t.Helper()
 			if res.Code != code || !strings.Contains(res.Message, words) {
@@ -191,7 +199,7 @@ func TestHalfAMessage(t *testing.T) {
 // A message of the greatest length is read, and one of a megabyte ends the
 // connection at once, however much of it comes.
 func TestHugeMessages(t *testing.T) {
-	beside(t, func(t *testing.T, w *world, mallory *raw) {
+	beside(t, func(t *testing.T, mallory *raw) {
 		var e signal.Call
 		e.UserIDs, e.Media = []string{"alice"}, 1
 		e.UserData = strings.Repeat("u", 60<<10)

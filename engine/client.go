@@ -141,6 +141,7 @@ type Client struct {
 	micMuted bool
 	mapKey   string // see SetPrivateMapKey
 	camera   *cameraTrack
+	opening  bool                     // OpenCamera is at work
 	remote   map[uint64]*signal.Track // the others' tracks
 	interval time.Duration            // of volume callbacks; 0 is off
 

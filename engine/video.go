@@ -38,8 +38,8 @@ type VideoFrame struct {
 type VideoSource interface {
 	// ReadFrame returns the next frame when it was captured, so the source sets
 	// the pace. Data may be reused after the next call. It must return soon
-	// after ctx ends. io.EOF ends the source; any other error is told to the
-	// listener as hooks.CodeCameraStart.
+	// after ctx ends. io.EOF ends the source; any other error, or a panic, is
+	// told to the listener as hooks.CodeCameraStart.
 	ReadFrame(ctx context.Context) (VideoFrame, error)
 }
 
@@ -51,7 +51,8 @@ type KeyFramer interface {
 
 // A VideoSink shows a user's video. WriteFrame is called with whole frames in
 // order, beginning with a key frame, from the session's reading goroutine; it
-// must not block, and the data is the engine's.
+// must not block, and the data is the engine's. A sink that panics is shown
+// nothing more.
 type VideoSink interface {
 	WriteFrame(f VideoFrame)
 }
@@ -79,11 +80,17 @@ func (c *Client) OpenCamera(ctx context.Context, src VideoSource) error {
 		return err
 	}
 	c.mu.Lock()
-	open := c.camera != nil
+	open := c.camera != nil || c.opening
+	c.opening = c.opening || !open
 	c.mu.Unlock()
 	if open {
 		return errCameraOpen
 	}
+	defer func() {
+		c.mu.Lock()
+		c.opening = false
+		c.mu.Unlock()
+	}()
 	res, err := c.request(ctx, signal.TypePublish, signal.Publish{CallID: id, Kind: signal.KindVideo})
 	if err != nil {
 		return err
@@ -101,8 +108,6 @@ func (c *Client) OpenCamera(ctx context.Context, src VideoSource) error {
 		err = ErrNoCall
 	case c.seat.Info.Media != hooks.MediaVideo:
 		err = &Error{Code: hooks.CodeRefused, Message: "no video in an audio call"}
-	case c.camera != nil:
-		err = errCameraOpen
 	default:
 		c.camera = cam
 		c.wg.Add(1)
@@ -178,7 +183,7 @@ func (c *Client) runCamera(ctx context.Context, cam *cameraTrack, t *signal.Trac
 func (c *Client) sendVideo(ctx context.Context, src VideoSource, t *signal.Track) error {
 	out := newVideoSender(t, func(p transport.Packet) { c.link.Load().sess.Send(p) })
 	for {
-		f, err := src.ReadFrame(ctx)
+		f, err := readFrame(ctx, src)
 		if err != nil {
 			return err
 		}
@@ -186,6 +191,16 @@ func (c *Client) sendVideo(ctx context.Context, src VideoSource, t *signal.Track
 			return err
 		}
 	}
+}
+
+// readFrame turns a panic of the host's source into an error.
+func readFrame(ctx context.Context, src VideoSource) (f VideoFrame, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the source panicked: %v", p)
+		}
+	}()
+	return src.ReadFrame(ctx)
 }
 
 // videoSender cuts frames into RTP packets.
@@ -266,7 +281,7 @@ func (c *Client) listenRTCP(sess transport.Session) {
 			c.mu.Unlock()
 			if cam != nil && cam.ssrc == pli.MediaSSRC {
 				if k, ok := cam.src.(KeyFramer); ok {
-					k.RequestKeyFrame()
+					c.cb.contain(k, k.RequestKeyFrame)
 				}
 			}
 		}
@@ -307,6 +322,17 @@ type videoTrack struct {
 
 // videoView is one StartRemoteView.
 type videoView struct{ sink VideoSink }
+
+// show reports whether the host's sink took the frame without a panic.
+func (v *videoView) show(f VideoFrame) (ok bool) {
+	defer func() {
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	v.sink.WriteFrame(f)
+	return true
+}
 
 func (v *remoteVideos) add(c *Client, t *signal.Track, sess transport.Session) {
 	vt := &videoTrack{id: t.TrackID, userID: t.UserID, flow: t.Flow, ssrc: t.SSRC, pt: t.PayloadType, client: c}
@@ -471,7 +497,10 @@ func (t *videoTrack) frame(f vp8.Frame) {
 		userID, width, height := t.userID, out.Width, out.Height
 		t.client.cb.post(func(l hooks.Listener) { l.OnFirstVideoFrame(userID, width, height) })
 	}
-	t.shown.sink.WriteFrame(out)
+	if !t.shown.show(out) {
+		t.client.log.Error("a sink panicked and is shown nothing more", "user", t.userID)
+		t.view.CompareAndSwap(t.shown, nil)
+	}
 }
 
 // askKeyFrame asks for a key frame, now and then, as long as there is none.

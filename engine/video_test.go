@@ -384,3 +384,63 @@ func TestVideoSurvivesABlackout(t *testing.T) {
 		}
 	})
 }
+
+// Two who press the button at once open one camera.
+func TestOpenCameraTwiceAtOnce(t *testing.T) {
+	two(t, nil, func(t *testing.T, _ *engine.Server, alice, bob *engine.Client, a, b *recorder) {
+		connect(t, alice, bob, b, hooks.MediaVideo)
+		errs := make(chan error, 4)
+		for range cap(errs) {
+			go func() { errs <- alice.OpenCamera(context.Background(), newCamera(t)) }()
+		}
+		ok := 0
+		for range cap(errs) {
+			var e *engine.Error
+			if err := <-errs; err == nil {
+				ok++
+			} else if !errors.As(err, &e) || e.Code != hooks.CodeRefused {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		if n := count(b, "video alice"); ok != 1 || n != 1 {
+			t.Errorf("%d of 4 succeeded, and bob was told %q", ok, b.all())
+		}
+	})
+}
+
+// faulty is a camera and a screen that panic.
+type faulty struct{ *video.Source }
+
+func (f faulty) ReadFrame(ctx context.Context) (engine.VideoFrame, error) {
+	if fr, err := f.Source.ReadFrame(ctx); fr.Time < time.Second {
+		return fr, err
+	}
+	panic("a camera's fault")
+}
+func (f faulty) RequestKeyFrame() {
+	f.Source.RequestKeyFrame()
+	panic("a key frame's fault")
+}
+func (faulty) WriteFrame(engine.VideoFrame) { panic("a screen's fault") }
+
+// A source or a sink that panics costs its video, and nothing else.
+func TestPanickingVideo(t *testing.T) {
+	two(t, nil, func(t *testing.T, _ *engine.Server, alice, bob *engine.Client, a, b *recorder) {
+		connect(t, alice, bob, b, hooks.MediaVideo)
+		must(t, alice.OpenCamera(t.Context(), faulty{newCamera(t)}))
+		b.wait(t, "video alice true")
+		must(t, bob.StartRemoteView(t.Context(), "alice", faulty{}))
+		b.wait(t, "frame alice")
+		a.wait(t, "error -1301")
+		b.wait(t, "video alice false")
+		must(t, alice.OpenCamera(t.Context(), newCamera(t)))
+		synctest.Wait()
+		var screen video.Sink
+		must(t, bob.StartRemoteView(t.Context(), "alice", &screen))
+		time.Sleep(time.Second) // virtual
+		if n := len(screen.Frames()); n < 12 {
+			t.Errorf("%d frames were shown after that", n)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"sync/atomic"
@@ -148,7 +149,12 @@ func (c *Client) publishMicrophone(ctx context.Context, callID string) (*micTrac
 }
 
 // send reads the source and sends it, a packet a frame.
-func (c *Client) send(ctx context.Context, t *micTrack, src frameSource) error {
+func (c *Client) send(ctx context.Context, t *micTrack, src frameSource) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // of the host's source
+			err = fmt.Errorf("the source panicked: %v", p)
+		}
+	}()
 	var payload [maxPayload]byte
 	for ctx.Err() == nil {
 		n, level, samples, err := src.next(ctx, payload[:])

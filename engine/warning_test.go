@@ -1,11 +1,14 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/binary"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/earshotrtc/earshot/engine"
+	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
 )
 
@@ -42,5 +45,24 @@ func TestFramesThatDoNotDecode(t *testing.T) {
 			t.Errorf("%d warnings of good frames", more)
 		}
 		must(t, b.client.Err())
+	})
+}
+
+type panickingMic struct{ silence }
+
+func (panickingMic) ReadOpus(context.Context, []byte) (int, time.Duration, error) {
+	panic("a microphone's fault")
+}
+
+// A microphone that panics costs its sound, and not the process.
+func TestMicrophonePanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := serve(t, nil)
+		alice, a := dial(t, srv, "alice", func(c *engine.ClientConfig) { c.OpusMicrophone = panickingMic{} })
+		bob, b := dial(t, srv, "bob", nil)
+		connect(t, alice, bob, b, hooks.MediaAudio)
+		a.wait(t, "error -1302")
+		must(t, bob.Hangup(t.Context()))
+		a.wait(t, "end hangup")
 	})
 }

@@ -37,12 +37,8 @@ func (s *Server) serveSession(sess transport.Session) {
 		return
 	}
 	s.conns[c] = struct{}{}
-	s.wg.Add(1)
 	s.mu.Unlock()
-	go func() {
-		defer s.wg.Done()
-		c.out.run()
-	}()
+	defer c.out.close()
 
 	late := time.AfterFunc(s.cfg.SignInTimeout, func() {
 		sess.CloseWithError(codeSignInLate, fmt.Sprintf("no sign-in within %v", s.cfg.SignInTimeout))

@@ -28,26 +28,20 @@ type link struct {
 	sess transport.Session
 	out  *controlWriter
 	in   *signal.Reader
-	done chan struct{} // closed when the writing goroutine has ended
 	read chan struct{} // closed when the reading goroutine has ended
 }
 
 func newLink(sess transport.Session) *link {
-	l := &link{
+	return &link{
 		sess: sess, out: newControlWriter(sess), in: signal.NewReader(sess.Control()),
-		done: make(chan struct{}), read: make(chan struct{}),
+		read: make(chan struct{}),
 	}
-	go func() {
-		defer close(l.done)
-		l.out.run()
-	}()
-	return l
 }
 
-// close ends the link and waits for its goroutine.
+// close ends the link and waits for its writing goroutine.
 func (l *link) close() {
 	l.sess.Close()
-	<-l.done
+	l.out.close()
 }
 
 // open sends the first message and returns the welcome. On an error the link

@@ -263,12 +263,15 @@ func TestSlowListenerDelaysOnlyItself(t *testing.T) {
 		bob, b := dial(t, srv, "bob", func(c *engine.ClientConfig) { c.Logger = log.logger() })
 		carol, c := dial(t, srv, "carol", nil)
 		wake := make(chan bool)
+		wakeUp := sync.OnceFunc(func() { close(wake) })
+		defer wakeUp()
 		b.on = func(e string) {
 			if strings.HasPrefix(e, "invited") {
 				<-wake
 			}
 		}
 		must(t, alice.GroupCall(t.Context(), []string{"bob", "carol"}, hooks.MediaAudio, ""))
+		b.wait(t, "invited")
 		c.wait(t, "invited")
 		must(t, carol.Accept(t.Context()))
 		must(t, bob.Accept(t.Context())) // from elsewhere it goes on working
@@ -283,7 +286,7 @@ func TestSlowListenerDelaysOnlyItself(t *testing.T) {
 			t.Errorf("after 12 s: %d slow callbacks, log:\n%s", s, log.text())
 		}
 		b.want(t, "invited by alice audio 30s")
-		close(wake)
+		wakeUp()
 		b.wait(t, "begin")
 		if s := bob.Stats(); s.SlowCallbacks != 1 || s.CallbackPanics != 0 {
 			t.Errorf("%+v", s)

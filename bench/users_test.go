@@ -41,6 +41,26 @@ func memory() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
+// idle signs in a user who does nothing, by the bare protocol.
+func idle(b *testing.B, srv *engine.Server, user string) transport.Session {
+	s, err := srv.Pipe().Dial(b.Context(), "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	frame, err := signal.Encode(signal.Message{Type: signal.TypeSignIn}, signal.SignIn{Version: 1, UserID: user, UserSig: "x"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := s.Control().Write(frame); err != nil {
+		b.Fatal(err)
+	}
+	m, err := signal.NewReader(s.Control()).Read()
+	if err != nil || m.Type != signal.TypeWelcome {
+		b.Fatalf("%s: %v %v", user, m.Type, err)
+	}
+	return s
+}
+
 // BenchmarkIdleUser is the memory that a signed-in user costs a server that
 // does nothing for them, beside the transport's own. Sessions are in-process
 // pipes; what as many pipes cost without a server at their end is taken off.
@@ -75,19 +95,7 @@ func BenchmarkIdleUser(b *testing.B) {
 		before = memory()
 		var clients []transport.Session
 		for i := range users {
-			s, err := srv.Pipe().Dial(b.Context(), "")
-			if err != nil {
-				b.Fatal(err)
-			}
-			frame, _ := signal.Encode(signal.Message{Type: signal.TypeSignIn}, signal.SignIn{Version: 1, UserID: fmt.Sprintf("user%d", i), UserSig: "x"})
-			if _, err := s.Control().Write(frame); err != nil {
-				b.Fatal(err)
-			}
-			m, err := signal.NewReader(s.Control()).Read()
-			if err != nil || m.Type != signal.TypeWelcome {
-				b.Fatalf("user %d: %v %v", i, m.Type, err)
-			}
-			clients = append(clients, s)
+			clients = append(clients, idle(b, srv, fmt.Sprintf("user%d", i)))
 		}
 		each = float64(memory()-before) / users
 		for _, s := range clients {
@@ -135,15 +143,20 @@ func (c *caller) once(ctx context.Context, callee *caller) (time.Duration, error
 	return setup, nil
 }
 
-// BenchmarkCalls sets up and tears down calls at 1,000 a second among 10,000
-// users who are signed in, all in this process, and beside them measures the
+// BenchmarkCalls sets up and tears down calls at 1,000 a second on a server with
+// 10,000 users signed in, of whom 2,000 call one another all the time and the
+// others do nothing, all in this process; and beside them it measures the
 // setup, from Call to OnInvited, of calls over QUIC on loopback to another
 // server of the same process. Each iteration is one second of load; run it
 // with -benchtime 10x.
 func BenchmarkCalls(b *testing.B) {
-	const users, perSecond = 10000, 1000
+	const users, calling, perSecond = 10000, 2000, 1000
 	srv := newProcessServer(b, users)
-	all := make([]*caller, users)
+	for i := range users - calling {
+		s := idle(b, srv, fmt.Sprintf("idle%d", i))
+		b.Cleanup(func() { s.Close() })
+	}
+	all := make([]*caller, calling)
 	for i := range all {
 		all[i] = newCaller()
 		c, err := engine.Dial(b.Context(), engine.ClientConfig{
@@ -177,7 +190,7 @@ func BenchmarkCalls(b *testing.B) {
 			due = due.Add(time.Second / perSecond)
 			time.Sleep(time.Until(due))
 			from, to := all[next], all[next+1]
-			next = (next + 2) % users
+			next = (next + 2) % calling
 			wg.Go(func() {
 				d, err := from.once(ctx, to)
 				if err != nil {

@@ -477,6 +477,7 @@ func TestComplaintSilentNoOps(t *testing.T) {
 			t.Errorf("bob was told %q", b.all())
 		}
 		must(t, alice.Hangup(ctx))
+		synctest.Wait()
 		told := len(a.all())
 		for name, f := range map[string]func() error{
 			"too many":    func() error { return alice.GroupCall(ctx, many(3), hooks.MediaAudio, "") },

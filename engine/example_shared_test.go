@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"time"
@@ -22,7 +23,7 @@ func ExampleSharedInstance() {
 	defer srv.Close()
 
 	_, err = engine.SharedInstance()
-	fmt.Println(err)
+	fmt.Println("before Init:", errors.Is(err, engine.ErrNotInit))
 
 	ctx := context.Background()
 	sig, err := usersig.Sign(key, usersig.Claims{SDKAppID: app, UserID: "alice"})
@@ -42,6 +43,6 @@ func ExampleSharedInstance() {
 	err = alice.Call(ctx, "bob", hooks.MediaAudio, engine.CallOptions{Timeout: time.Minute})
 	fmt.Println("alice calls bob:", err)
 	// Output:
-	// earshot: no shared instance: call Init first
+	// before Init: true
 	// alice calls bob: <nil>
 }

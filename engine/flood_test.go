@@ -227,6 +227,7 @@ func TestSomebodyElsesCall(t *testing.T) {
 		p.signIn("alice")
 		p.signIn("bob")
 		must(t, p.c["alice"].Call(t.Context(), "bob", hooks.MediaVideo))
+		synctest.Wait()
 		p.accept("bob")
 		must(t, p.c["alice"].OpenCamera(t.Context(), newCamera(t)))
 		p.forget()

@@ -321,6 +321,8 @@ func TestPanicsAreCounted(t *testing.T) {
 func TestCallEventsAreNeverDropped(t *testing.T) {
 	two(t, nil, func(t *testing.T, srv *engine.Server, alice, bob *engine.Client, a, b *recorder) {
 		wake, stuck := make(chan bool), true
+		wakeUp := sync.OnceFunc(func() { close(wake) })
+		defer wakeUp()
 		b.on = func(string) {
 			if stuck {
 				<-wake
@@ -357,7 +359,7 @@ func TestCallEventsAreNeverDropped(t *testing.T) {
 			t.Error("done while a callback runs")
 		default:
 		}
-		close(wake)
+		wakeUp()
 		<-bob.Done()
 		carol, c := dial(t, srv, "carol", nil)
 		connect(t, alice, carol, c, hooks.MediaAudio)
@@ -382,6 +384,7 @@ func (e *ears) OnNetworkQuality(hooks.UserQuality, []hooks.UserQuality) { e.qual
 func TestVolumesAndQualitiesCoalesce(t *testing.T) {
 	two(t, nil, func(t *testing.T, _ *engine.Server, alice, bob *engine.Client, a, b *recorder) {
 		slow := &ears{wake: make(chan bool)}
+		defer close(slow.wake)
 		bob.SetCallingListener(slow)
 		bob.EnableAudioVolumeEvaluation(100 * time.Millisecond)
 		must(t, alice.Call(t.Context(), "bob", hooks.MediaAudio))

@@ -48,7 +48,7 @@ func TestFramesThatDoNotDecode(t *testing.T) {
 	})
 }
 
-type panickingMic struct{ silence }
+type panickingMic struct{}
 
 func (panickingMic) ReadOpus(context.Context, []byte) (int, time.Duration, error) {
 	panic("a microphone's fault")

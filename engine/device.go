@@ -353,6 +353,26 @@ func (s *Server) forget(d *device) {
 	}
 }
 
+// Kick signs a user out on all devices, with words for the log: they are told by
+// OnKickedOffline, and cannot resume. They may sign in again; a sign-in decider
+// that says no makes it a ban. Errors: one that says so if the user is not
+// signed in.
+func (s *Server) Kick(userID, why string) error {
+	s.mu.Lock()
+	devices := slices.Clone(s.users[userID])
+	for _, d := range devices {
+		s.remove(d, hooks.LeftKicked)
+	}
+	s.mu.Unlock()
+	if len(devices) == 0 {
+		return refuse(hooks.CodeBadParam, "%.32q is not signed in", userID)
+	}
+	for _, d := range devices {
+		d.kick(signal.Goodbye{Code: hooks.CodeRefused, Message: why})
+	}
+	return nil
+}
+
 // dropDevice removes a device and closes its connection with words.
 func (s *Server) dropDevice(d *device, code hooks.Code, why string) {
 	s.mu.Lock()

@@ -15,8 +15,11 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 run: deps
 	@$(GO) run ./cmd/earshot demo
 
+# The race detector allocates, so what is promised about memory is tested
+# without it.
 test: deps
 	$(GO) test -race -shuffle=on ./...
+	$(GO) test -shuffle=on -run 'Alloc|IsSmall|Conformance' ./...
 	CGO_ENABLED=0 $(GO) build ./...
 
 bench: deps

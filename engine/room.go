@@ -249,7 +249,7 @@ func (s *Server) mayPublish(d *device, req *signal.Publish) (*call, error) {
 
 func (d *device) freeUpFlow() uint64 {
 	flow := uint64(1)
-	for d.closing[flow] || slices.ContainsFunc(d.published, func(t *track) bool { return t.flow == flow }) {
+	for flow == rtcpFlow || d.closing[flow] || slices.ContainsFunc(d.published, func(t *track) bool { return t.flow == flow }) {
 		flow++
 	}
 	return flow

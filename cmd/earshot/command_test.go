@@ -96,6 +96,7 @@ func TestErrors(t *testing.T) {
 		{"negative grace", []string{"serve", "-grace", "-1s"}, 2, "-grace", false},
 
 		{"no user", []string{"sign", "-key", "k"}, 2, "-user", false},
+		{"no user's ID", []string{"sign", "-user", "a b", "-key", "k"}, 2, "character other than", false},
 		{"no key", []string{"sign", "-user", "alice"}, 2, "EARSHOT_KEY", false},
 		{"expired at once", []string{"sign", "-user", "alice", "-key", "k", "-expire", "0s"}, 2, "-expire", false},
 		{"no token", []string{"sign", "-user", "alice", "-key", "k", "-verify", "x"}, 1, "malformed", false},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/engine/usersig"
 )
 
@@ -63,6 +64,8 @@ func runSign(_ context.Context, fs *flag.FlagSet, args []string, con console) er
 	switch {
 	case *user == "":
 		return usagef("-user is missing: whose UserSig is it?")
+	case signal.CheckUserID(*user) != nil:
+		return usagef("-user: %v", signal.CheckUserID(*user))
 	case k.key == "":
 		return usagef("no key: give the server's with -key, or in EARSHOT_KEY")
 	case *expire < time.Second:

@@ -508,6 +508,14 @@ func TestForeignPacketsOnATrack(t *testing.T) {
 		if s.Jitter.Received != 1 || s.Refused != 0 {
 			t.Errorf("bob got %d packets and refused %d, want the one good one", s.Jitter.Received, s.Refused)
 		}
+		// Nor what it sends although it is muted.
+		r.send(signal.TypeMute, 3, signal.Mute{TrackID: track.TrackID, Muted: true})
+		b.wait(t, "audio mallory false")
+		r.sess.Send(transport.Packet{Flow: track.Flow, Payload: rtpPacket(track, 2)})
+		synctest.Wait()
+		if got := b.client.Stats().Tracks[0].Jitter.Received; got != 1 {
+			t.Errorf("bob got %d packets, the last from a muted track", got)
+		}
 	})
 }
 

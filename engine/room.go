@@ -167,7 +167,7 @@ type track struct {
 	flow  uint64 // from its owner to the server
 	ssrc  uint32
 	pt    uint8
-	muted bool // guarded by Server.mu
+	muted atomic.Bool
 
 	class    transport.Class
 	lifetime time.Duration
@@ -191,7 +191,7 @@ type track struct {
 
 func (t *track) describe(flow uint64) *signal.Track {
 	out := &signal.Track{
-		TrackID: t.id, CallID: t.call.state.ID, UserID: t.owner.userID, Kind: t.kind, Muted: t.muted,
+		TrackID: t.id, CallID: t.call.state.ID, UserID: t.owner.userID, Kind: t.kind, Muted: t.muted.Load(),
 		Flow: flow, SSRC: t.ssrc, PayloadType: t.pt,
 	}
 	if t.kind == signal.KindAudio {
@@ -218,13 +218,14 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	}
 	s.trackID++
 	t := &track{
-		id: s.trackID, owner: d, call: c, kind: req.Kind, muted: req.Muted, hooks: bound,
+		id: s.trackID, owner: d, call: c, kind: req.Kind, hooks: bound,
 		flow: d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
 		class: classAudio, lifetime: audioLifetime,
 	}
 	if req.Kind == signal.KindVideo {
 		t.pt, t.class, t.lifetime = videoPayloadType, classVideo, videoLifetime
 	}
+	t.muted.Store(req.Muted)
 	d.published = append(d.published, t)
 	if sess := d.session.Load(); sess != nil {
 		t.listen(*sess)
@@ -286,10 +287,9 @@ func (s *Server) mute(d *device, req *signal.Mute) error {
 	if err != nil {
 		return err
 	}
-	if t.muted == req.Muted {
+	if t.muted.Swap(req.Muted) == req.Muted {
 		return nil
 	}
-	t.muted = req.Muted
 	for _, to := range t.call.room.devs {
 		if _, ok := to.legs[t]; ok {
 			to.tell(signal.TypeTrackMuted, req)
@@ -348,7 +348,7 @@ func (t *track) close() {
 // forward takes one packet of the track and hands it to every receiver's
 // session. It is the hot path: no lock, no allocation.
 func (t *track) forward(packet []byte, arrival time.Time) {
-	if t.closed.Load() || t.early.Load() || roq.IsRTCP(packet) {
+	if t.closed.Load() || t.early.Load() || t.muted.Load() || roq.IsRTCP(packet) {
 		return
 	}
 	// Two sessions may deliver at the moment of a resume: it never waits.

@@ -185,7 +185,10 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	}
 	c.play.init(c.log, cfg.Remote)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.cb = newCallbacks(c.log, routing{standard: cfg.View, route: cfg.ViewRoute}, func() { c.end(ErrSlowListener) })
+	c.cb = newCallbacks(c.log, routing{standard: cfg.View, route: cfg.ViewRoute}, func() {
+		c.signOut()
+		c.end(ErrSlowListener)
+	})
 	if cfg.Listener != nil {
 		c.cb.add(cfg.Listener)
 	}
@@ -220,6 +223,16 @@ func (c *Client) Err() error {
 // goroutine of the client has ended, except one that is in a callback at the
 // time; Done is closed when that has returned, too. It is idempotent.
 func (c *Client) Destroy() error {
+	c.signOut()
+	c.end(ErrClosed)
+	c.wg.Wait()
+	c.cb.close()
+	return nil
+}
+
+// signOut tells the server that the client is leaving, so that the others need
+// not wait for it to come back. It waits a second at most for the answer.
+func (c *Client) signOut() {
 	c.mu.Lock()
 	first := c.err == nil && !c.leaving
 	c.leaving = true
@@ -229,10 +242,6 @@ func (c *Client) Destroy() error {
 		c.request(ctx, signal.TypeSignOut, nil)
 		cancel()
 	}
-	c.end(ErrClosed)
-	c.wg.Wait()
-	c.cb.close()
-	return nil
 }
 
 // end ends the client for a reason; the first one stands.

@@ -359,6 +359,9 @@ func TestCallEventsAreNeverDropped(t *testing.T) {
 			t.Error("done while a callback runs")
 		default:
 		}
+		if err := srv.Kick("bob", "still here?"); err == nil {
+			t.Error("bob is still signed in: the others wait for him")
+		}
 		wakeUp()
 		<-bob.Done()
 		carol, c := dial(t, srv, "carol", nil)

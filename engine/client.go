@@ -23,8 +23,10 @@ import (
 type ClientConfig struct {
 	// Addr is the server's address, "host:port". Default "localhost:4433".
 	Addr string
-	// Pin is the SHA-256 hash of the server's certificate, in hex or base64.
-	// With it, that certificate and no other is trusted. Default none.
+	// Pin is the SHA-256 hash of the server's certificate, in hex or base64, or
+	// several with commas between them: all of Server.Pins, for a client that
+	// outlives a certificate that the server made for itself. With it, those
+	// certificates and no others are trusted. Default none.
 	Pin string
 	// RootCAs are trusted for the server's certificate. Default the system's.
 	RootCAs *x509.CertPool

@@ -28,8 +28,9 @@ type QUICDialer struct {
 	// the system's roots, the name dialled.
 	TLSConfig *tls.Config
 	// Pin is the SHA-256 hash of the server's certificate in DER form, 32
-	// bytes (CertificatePin, ParsePin). If it is set it alone decides whether
-	// the server is trusted. Default: none.
+	// bytes (CertificatePin, ParsePin), or several of them one after another,
+	// of which any will do. If it is set it alone decides whether the server is
+	// trusted. Default: none.
 	Pin []byte
 	// Conn supplies the socket for a session, which then owns it. Default: a
 	// UDP socket on any port.

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,8 +21,21 @@ func CertificatePin(cert *x509.Certificate) []byte {
 
 // ParsePin reads a pin in hexadecimal, with or without colons between the
 // bytes (as openssl and browsers show it), or in base64 of either alphabet.
+// Several with commas between them become one pin of that many times 32 bytes,
+// of which any will do: that of a server's certificate and that of the next.
 func ParsePin(s string) ([]byte, error) {
-	s = strings.TrimSpace(s)
+	var pins []byte
+	for one := range strings.SplitSeq(s, ",") {
+		pin, err := parsePin(strings.TrimSpace(one))
+		if err != nil {
+			return nil, err
+		}
+		pins = append(pins, pin...)
+	}
+	return pins, nil
+}
+
+func parsePin(s string) ([]byte, error) {
 	if pin, err := hex.DecodeString(strings.ReplaceAll(s, ":", "")); err == nil && len(pin) == sha256.Size {
 		return pin, nil
 	}
@@ -38,7 +52,7 @@ func ParsePin(s string) ([]byte, error) {
 // one, decides alone; else the certificate has to be valid for host under the
 // roots in c or the system's, whatever else c says.
 func clientTLS(c *tls.Config, pin []byte, host string, protocols []string) (*tls.Config, error) {
-	if len(pin) != 0 && len(pin) != sha256.Size {
+	if len(pin)%sha256.Size != 0 {
 		return nil, fmt.Errorf("transport: a certificate pin has %d bytes, not %d", sha256.Size, len(pin))
 	}
 	if c == nil {
@@ -59,10 +73,20 @@ func clientTLS(c *tls.Config, pin []byte, host string, protocols []string) (*tls
 	c.InsecureSkipVerify = true
 	c.VerifyPeerCertificate = nil
 	c.VerifyConnection = func(state tls.ConnectionState) error {
-		if len(state.PeerCertificates) == 0 || !bytes.Equal(CertificatePin(state.PeerCertificates[0]), pin) {
+		if len(state.PeerCertificates) == 0 || !pinned(pin, CertificatePin(state.PeerCertificates[0])) {
 			return ErrPin
 		}
 		return nil
 	}
 	return c, nil
+}
+
+// pinned reports whether hash is one of those in pin.
+func pinned(pin, hash []byte) bool {
+	for one := range slices.Chunk(pin, sha256.Size) {
+		if bytes.Equal(one, hash) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -371,12 +372,35 @@ func TestPins(t *testing.T) {
 			t.Errorf("ParsePin(%q) = %x, %v", s, pin, err)
 		}
 	}
-	for _, s := range []string{"", "abc", hexed[:62], hexed + "00", strings.Repeat("?", 44), strings.Repeat("x", 10_000)} {
+	other := strings.Repeat("ab", 32)
+	if pin, err := transport.ParsePin(other + ", " + hexed); err != nil || hex.EncodeToString(pin) != other+hexed {
+		t.Errorf("two pins: %x, %v", pin, err)
+	}
+	for _, s := range []string{"", "abc", hexed + ",", hexed + "," + hexed[:62], hexed[:62], hexed + "00", strings.Repeat("?", 44), strings.Repeat("x", 10_000)} {
 		if pin, err := transport.ParsePin(s); err == nil {
 			t.Errorf("ParsePin(%q) = %x", s, pin)
 		} else if len(err.Error()) > 500 {
 			t.Errorf("ParsePin of a long string: an error of %d bytes", len(err.Error()))
 		}
+	}
+}
+
+// A client that knows a server's certificate and the next one may come before
+// the renewal and after it.
+func TestEitherPinWillDo(t *testing.T) {
+	now, next := newCert(t), newCert(t)
+	both := append(bytes.Clone(now.pin()), next.pin()...)
+	for _, cert := range []*testCert{now, next} {
+		ln, err := transport.Listen(transport.ListenConfig{Addr: "127.0.0.1:0", TLSConfig: cert.server()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := (&transport.QUICDialer{Pin: both}).Dial(t.Context(), ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		ln.Close()
 	}
 }
 
@@ -392,10 +416,11 @@ func FuzzParsePin(f *testing.F) {
 	f.Add("")
 	f.Add(strings.Repeat("ab", 32))
 	f.Add(strings.Repeat("ab:", 31) + "ab")
+	f.Add(strings.Repeat("ab", 32) + "," + strings.Repeat("cd", 32))
 	f.Add(base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	f.Fuzz(func(t *testing.T, s string) {
 		pin, err := transport.ParsePin(s)
-		if (err == nil) != (len(pin) == 32) {
+		if (err == nil) != (len(pin) > 0) || len(pin)%32 != 0 {
 			t.Errorf("%d bytes, %v", len(pin), err)
 		}
 	})

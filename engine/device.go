@@ -135,9 +135,6 @@ func (d *device) acked(n uint64) {
 func (d *device) attach(c *conn, w signal.Welcome, last uint64) (old *conn, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if last > d.n {
-		return nil, fmt.Errorf("the client has seen event %d, but there were only %d", last, d.n)
-	}
 	w.Received = d.received
 	frame, err := signal.Encode(signal.Message{Type: signal.TypeWelcome}, w)
 	if err != nil {
@@ -152,6 +149,17 @@ func (d *device) attach(c *conn, w signal.Welcome, last uint64) (old *conn, err 
 	}
 	d.session.Store(&c.out.sess)
 	return old, nil
+}
+
+// mayHaveSeen says what is wrong with the number of an event that a client
+// claims to have seen.
+func (d *device) mayHaveSeen(last uint64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if last > d.n {
+		return fmt.Errorf("the client has seen event %d, but there were only %d", last, d.n)
+	}
+	return nil
 }
 
 // detach is attach's end: c is no longer the device's connection.
@@ -257,6 +265,10 @@ func (s *Server) resume(c *conn, req *signal.Resume) *hooks.Refusal {
 	if d == nil || s.closed {
 		s.mu.Unlock()
 		return no
+	}
+	if err := d.mayHaveSeen(req.Last); err != nil { // and all stays as it is
+		s.mu.Unlock()
+		return &hooks.Refusal{Code: hooks.CodeBadParam, Message: err.Error()}
 	}
 	if d.gone != nil {
 		d.gone.Stop()

@@ -395,6 +395,17 @@ func TestResumeTokens(t *testing.T) {
 			if _, bye := rawDial(t, srv).resume(token, 1<<40); bye == nil || bye.Code != hooks.CodeBadParam {
 				t.Errorf("got %+v", bye)
 			}
+			// Nothing came of it: the device can come back, and if it does not it
+			// goes when its time is up.
+			r.sess.Close()
+			time.Sleep(10 * time.Second) // virtual
+			if _, bye := rawDial(t, srv).resume(token, 1<<40); bye == nil {
+				t.Error("resumed from the future")
+			}
+			time.Sleep(10 * time.Second) // virtual
+			if err := srv.Kick("alice", ""); err == nil {
+				t.Error("the device is there after the window")
+			}
 		})
 	})
 }

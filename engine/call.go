@@ -19,8 +19,6 @@ type call struct {
 	state  callstate.Call
 	room   *room
 	roomID hooks.RoomID
-	began  time.Time // when it was dialled
-	until  time.Time // when the last ringing ends
 	timers []*time.Timer
 	history
 	routes map[string]bool // users whose host shows the call in a view of its own
@@ -84,7 +82,7 @@ func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
 		state: callstate.Call{
 			ID: newCallID(), Group: req.IsGroup, GroupID: req.GroupID, Media: req.Media, Data: req.UserData,
 		},
-		room: newRoom(s), roomID: roomID, began: time.Now(), routes: routes,
+		room: newRoom(s), roomID: roomID, routes: routes,
 	}
 	s.calls[c.state.ID], s.rooms[roomID] = c, c
 	s.observe(hooks.Event{Kind: hooks.EventCallStarted, UserID: d.userID, Users: callees, CallID: c.state.ID, GroupID: req.GroupID, Media: req.Media})
@@ -301,7 +299,6 @@ func (s *Server) carryOut(c *call, a callstate.Action) {
 			s.notify(c, d, a.Notice)
 		}
 	case callstate.Timer:
-		c.until = a.At
 		c.timers = append(c.timers, time.AfterFunc(time.Until(a.At), func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -383,14 +380,10 @@ func (s *Server) notify(c *call, d *device, n callstate.Notice) {
 	user := signal.CallUser{CallID: n.CallID, UserID: n.User}
 	switch n.Kind {
 	case callstate.Invited:
-		until := n.Until
-		if until.IsZero() {
-			until = c.until
-		}
 		d.tell(signal.TypeInvited, signal.Invited{
 			CallID: n.CallID, Sponsor: n.User, Inviter: n.Inviter, UserIDs: n.Users,
 			IsFromGroup: n.Group, GroupID: n.GroupID, Media: n.Media, UserData: n.Data,
-			TimeoutMS: int(max(0, time.Until(until)) / time.Millisecond), CustomView: c.routes[d.userID],
+			TimeoutMS: int(max(0, time.Until(n.Until)) / time.Millisecond), CustomView: c.routes[d.userID],
 			SponsorInfo: s.infoOf(n.User), RoomID: c.roomID,
 		})
 	case callstate.InviteeList:

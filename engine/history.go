@@ -81,7 +81,7 @@ func (s *Server) post(c *call, p callstate.Post) {
 		e.Kind = kind
 		s.observe(e)
 	}
-	if len(s.plugins) == 0 {
+	if !s.observed() {
 		return
 	}
 	m := callmessage.Message{
@@ -94,14 +94,17 @@ func (s *Server) post(c *call, p callstate.Post) {
 		if len(p.Users) > 0 {
 			m.InviteID = h.parts[p.Users[0]].inviteID
 		}
-		m.Timeout = time.Until(c.until).Round(time.Second)
+		for _, u := range p.Users {
+			if ringing := st.Member(u); ringing != nil && p.Step == callstate.StepDial {
+				m.Timeout = max(0, ringing.Until.Sub(now)).Round(time.Second)
+			}
+		}
 	case callstate.StepAccept, callstate.StepReject, callstate.StepBusy:
 		m.Inviter, m.InviteID = h.parts[p.By].by, h.parts[p.By].inviteID
 	case callstate.StepSwitch:
 		m.To = st.Media
 		m.Media = hooks.MediaAudio + hooks.MediaVideo - st.Media
 	}
-	m.Timeout = max(0, m.Timeout)
 	m.ExcludeFromHistory = !m.ShownInHistory()
 	text, err := callmessage.Build(m)
 	if err != nil {

@@ -27,6 +27,9 @@ func (c *chat) plugin() hooks.Plugin {
 		line := "no call message: " + e.Text
 		if m, err := callmessage.Parse(e.Text); err == nil && callmessage.IsCallingData(e.Text) {
 			line = fmt.Sprintf("%v by %s of %s %v %v", m.Kind, m.By(), m.Inviter, m.Invitees, m.Duration)
+			if m.Kind == callmessage.Dial && m.Timeout != 30*time.Second {
+				line += fmt.Sprintf(", rings %v", m.Timeout)
+			}
 		}
 		c.mu.Lock()
 		c.lines = append(c.lines, line)
@@ -77,6 +80,10 @@ func TestCallMessages(t *testing.T) {
 			ring(hooks.MediaAudio)
 			must(t, bob.Ignore(ctx))
 			log.want(t, "dial by alice of alice [bob] 0s", "line busy by bob of alice [bob] 0s")
+			must(t, alice.Call(ctx, "bob", hooks.MediaAudio, engine.CallOptions{Timeout: 45 * time.Second}))
+			synctest.Wait()
+			must(t, alice.Hangup(ctx))
+			log.want(t, "dial by alice of alice [bob] 0s, rings 45s", "cancel by alice of alice [bob] 0s")
 		})
 }
 

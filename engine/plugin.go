@@ -86,6 +86,11 @@ func (s *Server) closePlugins() {
 	}
 }
 
+// observed reports whether anybody is told of events. Server.mu is held.
+func (s *Server) observed() bool {
+	return slices.ContainsFunc(s.plugins, func(p *plugin) bool { return p.events != nil })
+}
+
 // observe tells the plugins of an event. Server.mu is held, so that events are
 // in order; it never waits.
 func (s *Server) observe(e hooks.Event) {

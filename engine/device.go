@@ -62,6 +62,7 @@ type device struct {
 	userID string
 
 	invites *rate.Limiter
+	rated   transport.Stats // when its connection was last rated; see quality
 
 	// session is the way for media, nil while disconnected. The media path
 	// reads it without a lock.
@@ -75,7 +76,6 @@ type device struct {
 	rights    usersig.Privileges // in the room that it is in; see may
 	gone      *time.Timer        // forgets it when the reconnect window is over
 	sigTimer  *time.Timer        // tells it that its UserSig expired
-	rated     transport.Stats    // when its connection was last rated
 	removed   bool
 	// token resumes the device; before, its predecessor, stands until the
 	// client is known to have the new one.

@@ -263,6 +263,9 @@ func (c *Client) leaveRoom() {
 }
 
 func (c *Client) quality(q *signal.Quality) {
+	if id, err := c.callIn(callstate.In); err != nil || id != q.CallID {
+		return // it was on its way when the call ended
+	}
 	var local hooks.UserQuality
 	var remote []hooks.UserQuality
 	for _, u := range q.Users {

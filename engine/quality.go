@@ -39,12 +39,28 @@ func qualityOf(s, last transport.Stats, now time.Time) hooks.Quality {
 	return hooks.QualityVeryBad
 }
 
-// tellQuality tells those in each call how good everyone's connection is.
-// Server.mu is held.
-func (s *Server) tellQuality(now time.Time) {
+// talking is a call and the devices in its room at one moment.
+type talking struct {
+	callID string
+	devs   []*device
+}
+
+// inCalls lists the calls. A room's list of devices is only ever appended to or
+// replaced, so what is returned may be read without the lock.
+func (s *Server) inCalls(into []talking) []talking {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for id, c := range s.calls {
-		q := signal.Quality{CallID: id}
-		for _, d := range c.room.devs {
+		into = append(into, talking{id, c.room.devs})
+	}
+	return into
+}
+
+// tellQuality tells those in each call how good everyone's connection is.
+func (s *Server) tellQuality(calls []talking, now time.Time) {
+	for _, c := range calls {
+		q := signal.Quality{CallID: c.callID}
+		for _, d := range c.devs {
 			q.Users = append(q.Users, signal.UserQuality{UserID: d.userID, Quality: d.quality(now)})
 		}
 		frame, err := signal.Encode(signal.Message{Type: signal.TypeQuality}, q)
@@ -52,7 +68,7 @@ func (s *Server) tellQuality(now time.Time) {
 			s.log.Debug("cannot tell qualities", "err", err)
 			continue
 		}
-		for _, d := range c.room.devs {
+		for _, d := range c.devs {
 			d.mu.Lock()
 			if d.conn != nil {
 				d.conn.out.enqueue(frame)
@@ -62,7 +78,8 @@ func (s *Server) tellQuality(now time.Time) {
 	}
 }
 
-// quality is that of the device's connection since it was last asked.
+// quality is that of the device's connection since it was last asked. Only the
+// goroutine that tells qualities may ask.
 func (d *device) quality(now time.Time) hooks.Quality {
 	sess := d.session.Load()
 	if sess == nil {

@@ -307,6 +307,7 @@ func (s *Server) listenFor() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	told := time.Now()
+	var calls []talking
 	for {
 		var now time.Time
 		select {
@@ -314,20 +315,19 @@ func (s *Server) listenFor() {
 			return
 		case now = <-tick.C:
 		}
-		s.mu.Lock()
+		calls = s.inCalls(calls[:0])
 		if now.Sub(told) >= qualityEvery {
 			told = now
-			s.tellQuality(now)
-		} else {
-			for _, c := range s.calls {
-				for _, d := range c.room.devs {
-					if sess := d.session.Load(); sess != nil {
-						(*sess).Stats()
-					}
+			s.tellQuality(calls, now)
+			continue
+		}
+		for _, c := range calls {
+			for _, d := range c.devs {
+				if sess := d.session.Load(); sess != nil {
+					(*sess).Stats()
 				}
 			}
 		}
-		s.mu.Unlock()
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/earshotrtc/earshot/codec"
 )
@@ -128,11 +127,6 @@ func (d *Reader) Samples() int64 {
 		n -= min(max(0, d.last.granule+onPage-d.granule), onPage)
 	}
 	return max(0, n-int64(d.header.PreSkip))
-}
-
-// Duration is Samples as a time.
-func (d *Reader) Duration() time.Duration {
-	return time.Duration(d.Samples()) * time.Second / codec.SampleRate
 }
 
 func (d *Reader) parseHead(b []byte) error {

@@ -53,6 +53,18 @@ const (
 	LowDelay
 )
 
+// Signal tells an encoder what is in the sound at the moment.
+type Signal uint8
+
+// The signals. At the bitrates of speech the choice is between SILK with CELT
+// on top, for a voice, and CELT alone, for anything else: CELT takes less than
+// half the time, and has no forward error correction.
+const (
+	SignalAuto Signal = iota
+	SignalVoice
+	SignalMusic
+)
+
 // EncoderConfig configures an encoder. The zero value is good for speech.
 type EncoderConfig struct {
 	// SampleRate of the PCM: 8000, 12000, 16000, 24000 or 48000. Default 48000 Hz.
@@ -67,6 +79,8 @@ type EncoderConfig struct {
 	Complexity int
 	// Application is what the sound is. Default VoIP.
 	Application Application
+	// Signal is what the sound is at the moment. Default SignalAuto.
+	Signal Signal
 	// DTX stops sending in silence. Default off.
 	DTX bool
 	// FEC adds a low-rate copy of each frame to the next packet. It takes
@@ -97,12 +111,24 @@ type Encoder interface {
 	SetFEC(on bool) error
 	// SetDTX turns discontinuous transmission on or off.
 	SetDTX(on bool) error
+	// SetSignal changes what the sound is at the moment.
+	SetSignal(s Signal) error
 	// SetComplexity changes the complexity, 1 to 10.
 	SetComplexity(c int) error
 	// Lookahead is the encoder's algorithmic delay in samples per channel.
 	Lookahead() int
 	// Reset forgets all state, as if newly made with the current settings.
 	Reset() error
+}
+
+// A StateCopier is an Encoder that can go on where another one stands: what it
+// encodes next, a decoder of the other one's packets takes as if it came from
+// there. All of the other's settings come along. Neither may be in use
+// meanwhile. Errors wrap ErrUnsupported if the other encoder is another
+// driver's, and ErrConfig if its rate, channels, application or frame duration
+// differ; nothing has changed then. It does not allocate.
+type StateCopier interface {
+	CopyState(from Encoder) error
 }
 
 // DecoderConfig configures a decoder.

@@ -26,6 +26,8 @@ func (c EncoderConfig) WithDefaults() (EncoderConfig, error) {
 		return c, fmt.Errorf("%w: complexity %d is not within 1 to 10", ErrConfig, c.Complexity)
 	case c.Application > LowDelay:
 		return c, fmt.Errorf("%w: no application %d", ErrConfig, c.Application)
+	case c.Signal > SignalMusic:
+		return c, fmt.Errorf("%w: no signal %d", ErrConfig, c.Signal)
 	case c.PacketLoss < 0 || c.PacketLoss > 100:
 		return c, fmt.Errorf("%w: packet loss %d is not within 0 to 100 percent", ErrConfig, c.PacketLoss)
 	}

@@ -1,6 +1,7 @@
-// Package libopus encodes and decodes Opus with libopus, through
-// github.com/hraban/opus. It needs cgo, and at build time gcc, pkg-config,
-// libopus-dev and libopusfile-dev.
+// Package libopus encodes and decodes Opus with libopus: decoding through
+// github.com/hraban/opus, encoding by a few lines of its own, since an encoder
+// whose state can be copied (codec.StateCopier) is what makes mixing cheap. It
+// needs cgo, and at build time gcc, pkg-config, libopus-dev and libopusfile-dev.
 //
 //	driver := libopus.Driver{}
 //	enc, err := driver.NewEncoder(codec.EncoderConfig{FEC: true, PacketLoss: 5})

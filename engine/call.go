@@ -44,6 +44,9 @@ func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
 	if req.IsGroup && len(callees)+1 > s.cfg.MaxCallUsers {
 		return "", refuse(hooks.CodeBadParam, "a call has at most %d users", s.cfg.MaxCallUsers)
 	}
+	if err := s.mayMix(req.Receive); err != nil {
+		return "", err
+	}
 	if err := s.checkRoom(req.RoomID); err != nil {
 		return "", err
 	}
@@ -84,6 +87,8 @@ func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
 		},
 		room: newRoom(s), roomID: roomID, routes: routes,
 	}
+	c.room.call = c
+	d.receive = req.Receive
 	s.calls[c.state.ID], s.rooms[roomID] = c, c
 	s.observe(hooks.Event{Kind: hooks.EventCallStarted, UserID: d.userID, Users: callees, CallID: c.state.ID, GroupID: req.GroupID, Media: req.Media})
 	err = s.apply(c, callstate.Start{
@@ -179,6 +184,9 @@ func (s *Server) inCall(d *device, callID string) (*call, error) {
 // enterCall answers an invitation, or joins a running group call.
 func (s *Server) enterCall(d *device, req *signal.Enter, join bool) error {
 	callID := req.CallID
+	if err := s.mayMix(req.Receive); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	c := s.calls[callID]
 	if c == nil || !join && c.state.Member(d.userID) == nil || join && !c.state.Group {
@@ -212,7 +220,7 @@ func (s *Server) enterCall(d *device, req *signal.Enter, join bool) error {
 		return ErrBusy
 	}
 	if !join {
-		return s.enter(c, d, rights, callstate.Accept{User: d.userID, Device: d.id})
+		return s.enter(c, d, rights, req.Receive, callstate.Accept{User: d.userID, Device: d.id})
 	}
 	if c.state.Member(d.userID) == nil && len(c.state.Members) >= s.cfg.MaxCallUsers {
 		return refuse(hooks.CodeRefused, "a call has at most %d users", s.cfg.MaxCallUsers)
@@ -220,16 +228,17 @@ func (s *Server) enterCall(d *device, req *signal.Enter, join bool) error {
 	if routes != nil {
 		c.routes[d.userID] = routes[d.userID]
 	}
-	return s.enter(c, d, rights, callstate.Join{User: d.userID, Device: d.id})
+	return s.enter(c, d, rights, req.Receive, callstate.Join{User: d.userID, Device: d.id})
 }
 
-// enter lets a device into a call's room, with rights. Server.mu is held.
-func (s *Server) enter(c *call, d *device, rights usersig.Privileges, ev callstate.Event) error {
-	before := d.rights
-	d.rights = rights
+// enter lets a device into a call's room, with rights and a wish for a mode.
+// Server.mu is held.
+func (s *Server) enter(c *call, d *device, rights usersig.Privileges, mode hooks.RoomMode, ev callstate.Event) error {
+	before, wish := d.rights, d.receive
+	d.rights, d.receive = rights, mode
 	err := s.apply(c, ev)
 	if err != nil {
-		d.rights = before
+		d.rights, d.receive = before, wish
 	}
 	return err
 }

@@ -51,7 +51,7 @@ func (c *Client) dial(ctx context.Context, req signal.Call, options []CallOption
 	if err := checkUsers(req.UserIDs); err != nil {
 		return err
 	}
-	req.PrivateMapKey = c.privateMapKey()
+	req.PrivateMapKey, req.Receive = c.privateMapKey(), c.receiveMode()
 	for _, o := range options {
 		req.TimeoutMS, req.UserData, req.RoomID = int(o.Timeout/time.Millisecond), o.UserData, o.RoomID
 		if o.PrivateMapKey != "" {

@@ -52,6 +52,13 @@ type ClientConfig struct {
 	// codec.EncoderConfig, at 48 kHz mono.
 	Encoder codec.EncoderConfig
 
+	// Receive is how the others' voices are to reach the client: ModeMix suits
+	// one that can take in and decode but little. Default: as the room has it.
+	Receive hooks.RoomMode
+	// Stereo makes ReadPCM give interleaved stereo, for mixes in which users
+	// are heard from where they are (Server.SetPoses). Default off: mono.
+	Stereo bool
+
 	// Captured sees, and may change, the microphone before it is encoded, and
 	// Remote is asked once for each talker for a hook on what they say; nil
 	// hooks see nothing. Defaults none.
@@ -84,6 +91,9 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	}
 	if c.Microphone != nil && c.Codec == nil {
 		return c, ErrNoCodec
+	}
+	if !c.Receive.Valid() {
+		return c, &Error{Code: hooks.CodeBadParam, Message: fmt.Sprintf("Receive %.20q is neither forward nor mix", string(c.Receive))}
 	}
 	enc, err := c.Encoder.WithDefaults()
 	if err != nil {
@@ -141,7 +151,8 @@ type Client struct {
 	dialled  []string           // and whom it called
 	mic      *micTrack
 	micMuted bool
-	mapKey   string // see SetPrivateMapKey
+	mapKey   string         // see SetPrivateMapKey
+	receive  hooks.RoomMode // see SetReceiveMode
 	camera   *cameraTrack
 	opening  bool                     // OpenCamera is at work
 	remote   map[uint64]*signal.Track // the others' tracks
@@ -185,7 +196,11 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 		window:   time.Duration(w.WindowMS) * time.Millisecond,
 		interval: defaultVolumeInterval,
 	}
-	c.play.init(c.log, cfg.Remote)
+	c.play.init(cfg, func(userID string, err error) {
+		c.log.Error("cannot play a track", "user", userID, "err", err)
+		c.cb.post(func(l hooks.Listener) { l.OnError(hooks.CodeFailed, "cannot play "+userID+": "+err.Error()) })
+	})
+	c.receive = cfg.Receive
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.cb = newCallbacks(c.log, routing{standard: cfg.View, route: cfg.ViewRoute}, func() {
 		c.signOut()
@@ -325,6 +340,8 @@ type ClientStats struct {
 // TrackStats is a snapshot of one remote track.
 type TrackStats struct {
 	UserID string
+	// Mix: it is everybody else, mixed by the server; there is no UserID.
+	Mix bool
 	// Refused packets were not of the track: another SSRC or payload type.
 	Refused uint64
 	// Jitter is what the jitter buffer counts.
@@ -336,7 +353,11 @@ func (c *Client) Stats() ClientStats {
 	s := ClientStats{Session: c.link.Load().sess.Stats(), AudioSent: c.audioSent.Load()}
 	s.SlowCallbacks, s.CallbackPanics = c.cb.slow.Load(), c.cb.panics.Load()
 	for _, t := range *c.play.list.Load() {
-		s.Tracks = append(s.Tracks, TrackStats{UserID: t.userID, Refused: t.refused.Load(), Jitter: t.buf.Stats()})
+		ts := TrackStats{UserID: t.userID, Mix: t.mix, Refused: t.refused.Load()}
+		if buf := t.buf.Load(); buf != nil {
+			ts.Jitter = buf.Stats()
+		}
+		s.Tracks = append(s.Tracks, ts)
 	}
 	return s
 }

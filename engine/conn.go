@@ -184,6 +184,12 @@ func (c *conn) request(m *signal.Message) (last bool) {
 			err = s.switchMedia(d, b)
 		case *signal.Subscribe:
 			err = s.subscribe(d, b)
+		case *signal.Receive:
+			err = s.setReceive(d, b)
+		case *signal.Gain:
+			err = s.setGain(d, b)
+		case *signal.Pose:
+			err = s.setOwnPose(d, b)
 		case *signal.UserInfo:
 			s.setInfo(d, b)
 		case *signal.UserRef:

@@ -14,6 +14,7 @@ import (
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/mixer"
 	"github.com/earshotrtc/earshot/transport"
 )
 
@@ -59,6 +60,7 @@ func parseToken(s string) (t token, ok bool) {
 type device struct {
 	srv    *Server
 	id     string // names it on this server
+	number uint64 // the same, for the mix
 	userID string
 
 	invites *rate.Limiter
@@ -74,6 +76,10 @@ type device struct {
 	closing   map[uint64]bool    // flows on which a hook may still be at work
 	legs      map[*track]*leg    // what it is sent, and on which flows
 	rights    usersig.Privileges // in the room that it is in; see may
+	receive   hooks.RoomMode     // how it wants to get the others' voices there
+	mixLeg    *mixLeg            // the mix that it is sent, if any
+	gains     map[string]float32 // of other users in it, other than 1
+	pose      *mixer.Pose        // where its user is, if that is known
 	gone      *time.Timer        // forgets it when the reconnect window is over
 	sigTimer  *time.Timer        // tells it that its UserSig expired
 	removed   bool
@@ -212,6 +218,8 @@ func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusa
 	for _, old := range kicked {
 		s.remove(old, hooks.LeftKicked)
 	}
+	s.deviceNumber++
+	d.number = s.deviceNumber
 	s.devices[d] = struct{}{}
 	s.users[userID] = append(s.users[userID], d)
 	s.byID[d.id] = d

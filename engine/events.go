@@ -26,6 +26,8 @@ func (c *Client) handle(typ signal.Type, body any) {
 		c.trackMuted(b)
 	case *signal.Quality:
 		c.quality(b)
+	case *signal.Shift:
+		c.shift(b)
 	case *signal.Empty:
 		if typ == signal.TypeSigExpired {
 			c.cb.post(func(l hooks.Listener) { l.OnUserSigExpired() })
@@ -283,9 +285,8 @@ func (c *Client) trackAdded(t *signal.Track) {
 	if t.Kind == signal.KindVideo {
 		c.video.add(c, t, sess)
 	} else if c.cfg.Codec != nil {
-		if err := c.play.add(t, c.cfg.Codec, sess); err != nil {
-			c.log.Error("cannot play a track", "user", t.UserID, "err", err)
-			c.cb.post(func(l hooks.Listener) { l.OnError(hooks.CodeFailed, "cannot play "+t.UserID+": "+err.Error()) })
+		if err := c.play.add(t, sess); err != nil {
+			c.play.failed(t.UserID, err)
 		}
 	}
 	c.mu.Lock()
@@ -325,6 +326,9 @@ func (c *Client) trackMuted(m *signal.Mute) {
 
 // available tells whether a track can be heard or seen.
 func (c *Client) available(t *signal.Track, yes bool) {
+	if t.Mix { // it is everybody's
+		return
+	}
 	tell := func(l hooks.Listener) {
 		if t.Kind == signal.KindVideo {
 			l.OnUserVideoAvailable(t.UserID, yes)

@@ -102,10 +102,12 @@ type recorder struct {
 	events  []string
 	volumes [][]hooks.UserVolume
 	totals  []int
+	floor   []string // who had it, one after the other
 	// quality is the newest of each user, and qualities counts the callbacks.
 	quality   map[string]hooks.Quality
 	qualities int
 	changed   chan struct{}
+	call      string // that of the last invitation
 	// on is called for each event, on the callback goroutine.
 	on func(event string)
 }
@@ -130,6 +132,13 @@ func (r *recorder) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.events)
+}
+
+// callID is the call that the user was last invited to.
+func (r *recorder) callID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.call
 }
 
 // wait waits until an event that begins with prefix has come, and returns it.
@@ -165,6 +174,9 @@ func (r *recorder) want(t testing.TB, want ...string) {
 func (r *recorder) OnError(code hooks.Code, m string)   { r.note("error %d", int(code)) }
 func (r *recorder) OnWarning(code hooks.Code, m string) { r.note("warning %d", int(code)) }
 func (r *recorder) OnInvited(i hooks.Invitation) {
+	r.mu.Lock()
+	r.call = i.CallID
+	r.mu.Unlock()
 	r.note("invited by %s %v %v", i.Sponsor, i.Media, i.Timeout.Round(time.Second))
 }
 func (r *recorder) OnCallReceived(hooks.CallInfo)           {}
@@ -197,6 +209,11 @@ func (r *recorder) OnUserVoiceVolume(v []hooks.UserVolume, total int) {
 	r.volumes = append(r.volumes, v)
 	r.totals = append(r.totals, total)
 	r.mu.Unlock()
+}
+func (r *recorder) OnDominantSpeaker(u string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.floor = append(r.floor, u)
 }
 func (r *recorder) OnNetworkQuality(local hooks.UserQuality, remote []hooks.UserQuality) {
 	r.mu.Lock()

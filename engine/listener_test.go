@@ -113,7 +113,15 @@ func TestEveryFunctionInsideACallback(t *testing.T) {
 			c.SetPrivateMapKey("")
 			return nil
 		}, true},
-		"SetMicMute":      {"begin", func(_ *testing.T, c *engine.Client) error { return c.SetMicMute(ctx, true) }, true},
+		"SetMicMute":           {"begin", func(_ *testing.T, c *engine.Client) error { return c.SetMicMute(ctx, true) }, true},
+		"SetRemoteAudioVolume": {"begin", func(_ *testing.T, c *engine.Client) error { return c.SetRemoteAudioVolume(ctx, "alice", 50) }, true},
+		"SetReceiveMode":       {"begin", func(_ *testing.T, c *engine.Client) error { return c.SetReceiveMode(ctx, hooks.ModeForward) }, true},
+		"UpdateSelf3DSpatialPosition": {"begin", func(_ *testing.T, c *engine.Client) error {
+			if err := c.UpdateSelf3DSpatialPosition(ctx, nil); err == nil {
+				return errors.New("a position was taken from a client")
+			}
+			return nil
+		}, true},
 		"MuteRemoteAudio": {"begin", func(_ *testing.T, c *engine.Client) error { return c.MuteRemoteAudio(ctx, "alice", true) }, false},
 		"SetSelfInfo":     {"begin", func(_ *testing.T, c *engine.Client) error { return c.SetSelfInfo(ctx, "B", "") }, true},
 		"UserInfo": {"begin", func(_ *testing.T, c *engine.Client) error {

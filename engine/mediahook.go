@@ -66,29 +66,47 @@ type packetHook struct {
 	call  hooks.PacketHook
 }
 
-// bindPacketHooks asks the plugins which of them see a track's packets. One
-// that fails, or takes longer than a decider may, sees none. Server.mu is not
-// held.
-func (s *Server) bindPacketHooks(info hooks.TrackInfo) packetHooks {
-	var out packetHooks
+// bindPacketHooks asks the plugins which of them see a track's packets.
+// Server.mu is not held.
+func (s *Server) bindPacketHooks(info hooks.TrackInfo) (out packetHooks) {
 	for _, p := range s.plugins {
 		if p.Packet == nil {
 			continue
 		}
-		var h hooks.PacketHook
-		err := decide(context.Background(), func(context.Context) error {
-			h = p.Packet(info)
-			return nil
-		})
-		if err != nil {
-			s.log.Warn("packet hook not bound", "plugin", p.Name, "user", info.UserID, "err", err)
-			continue
-		}
-		if h != nil {
+		if h, ok := bindHook(s, p.Name, info, p.Packet); ok && h != nil {
 			out = append(out, &packetHook{hookGuard{name: p.Name, log: s.log}, h})
 		}
 	}
 	return out
+}
+
+// bindProcessors asks the plugins which of them change a track's sound where it
+// is mixed. Server.mu is not held.
+func (s *Server) bindProcessors(info hooks.TrackInfo) (out []*pcmHook) {
+	for _, p := range s.plugins {
+		if p.Processor == nil || info.Video || !s.mixes {
+			continue
+		}
+		if f, ok := bindHook(s, p.Name, info, p.Processor); ok && f != nil {
+			out = append(out, newPCMHook(p.Name, f, s.log))
+		}
+	}
+	return out
+}
+
+// bindHook asks a plugin for its hook on a track. One that fails, or takes
+// longer than a decider may, has none.
+func bindHook[H any](s *Server, name string, info hooks.TrackInfo, bind func(hooks.TrackInfo) H) (h H, ok bool) {
+	got := make(chan H, 1)
+	err := decide(context.Background(), func(context.Context) error {
+		got <- bind(info)
+		return nil
+	})
+	if err != nil {
+		s.log.Warn("media hook not bound", "plugin", name, "user", info.UserID, "err", err)
+		return h, false
+	}
+	return <-got, true
 }
 
 // pass shows a packet to the hooks, and reports whether it goes on.
@@ -135,5 +153,18 @@ func remotePCMHook(bind func(userID string) hooks.PCMHook, userID string, log *s
 func (h *pcmHook) process(pcm []int16) {
 	if h != nil {
 		h.guard.run(func() { h.call(pcm) })
+	}
+}
+
+// processor runs the plugins' hooks on a track's sound, or is nil without any.
+func (t *track) processor() func(pcm []int16) {
+	hs := t.processors
+	if len(hs) == 0 {
+		return nil
+	}
+	return func(pcm []int16) {
+		for _, h := range hs {
+			h.process(pcm)
+		}
 	}
 }

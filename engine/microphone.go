@@ -27,6 +27,8 @@ const maxPayload = transport.MaxPacketSize - 12 - 8
 type micTrack struct {
 	id    uint64
 	muted atomic.Bool
+	shift atomic.Int32 // samples by which the server wants frames to begin later
+	vad   mixer.VoiceDetector
 	rtp   rtp.Header
 	buf   [transport.MaxPacketSize]byte
 	flow  uint64
@@ -38,6 +40,11 @@ type frameSource interface {
 	// next returns the payload's length (0: nothing to send), its level in
 	// dBov (not a number if unknown), and its length in samples at 48 kHz.
 	next(ctx context.Context, buf []byte) (n int, level float64, samples int, err error)
+	// skip leaves out some sound, so that frames begin later. It reports false
+	// if the source cannot.
+	skip(ctx context.Context, samples int) (bool, error)
+	// pcm is the sound of the last frame, or nil.
+	sound() []int16
 }
 
 type pcmFrames struct {
@@ -56,6 +63,20 @@ func (f *pcmFrames) next(ctx context.Context, buf []byte) (int, float64, int, er
 	return n, mixer.Level(f.pcm), len(f.pcm), err
 }
 
+// skip reads less than a frame, at most three times, and drops it.
+func (f *pcmFrames) skip(ctx context.Context, samples int) (bool, error) {
+	for samples > 0 {
+		n := min(samples, len(f.pcm))
+		if err := f.src.ReadPCM(ctx, f.pcm[:n]); err != nil {
+			return false, err
+		}
+		samples -= n
+	}
+	return true, nil
+}
+
+func (f *pcmFrames) sound() []int16 { return f.pcm }
+
 type opusFrames struct{ src OpusSource }
 
 func (f opusFrames) next(ctx context.Context, buf []byte) (int, float64, int, error) {
@@ -65,6 +86,10 @@ func (f opusFrames) next(ctx context.Context, buf []byte) (int, float64, int, er
 	}
 	return n, math.NaN(), int(d * codec.SampleRate / time.Second), err
 }
+
+// Packets that come ready are as they are.
+func (f opusFrames) skip(context.Context, int) (bool, error) { return false, nil }
+func (f opusFrames) sound() []int16                          { return nil }
 
 // frames returns the client's microphone as frames, or nil if it has none.
 func (c *Client) frames() (frameSource, error) {
@@ -156,14 +181,29 @@ func (c *Client) send(ctx context.Context, t *micTrack, src frameSource) (err er
 		}
 	}()
 	var payload [maxPayload]byte
+	last := math.NaN()
 	for ctx.Err() == nil {
+		if skip := t.mayShift(last); skip > 0 {
+			done, err := src.skip(ctx, skip)
+			if err != nil {
+				return err
+			}
+			if done {
+				t.rtp.Timestamp += uint32(skip)
+			}
+		}
 		n, level, samples, err := src.next(ctx, payload[:])
 		if err != nil {
 			return err
 		}
+		last = level
 		muted := t.muted.Load()
+		voice := false
+		if pcm := src.sound(); pcm != nil {
+			voice = t.vad.Process(pcm)
+		}
 		if n > 0 && !muted {
-			c.sendPacket(t, payload[:n], level)
+			c.sendPacket(t, payload[:n], level, voice)
 		}
 		t.quiet = n == 0 || muted
 		t.rtp.Timestamp += uint32(samples)
@@ -172,7 +212,7 @@ func (c *Client) send(ctx context.Context, t *micTrack, src frameSource) (err er
 }
 
 // sendPacket makes the RTP packet and hands it to the connection in use.
-func (c *Client) sendPacket(t *micTrack, payload []byte, level float64) {
+func (c *Client) sendPacket(t *micTrack, payload []byte, level float64, voice bool) {
 	h := &t.rtp
 	h.Marker = t.quiet // the first packet of a talk spurt (RFC 7587 section 4.2)
 	h.SequenceNumber++
@@ -183,10 +223,10 @@ func (c *Client) sendPacket(t *micTrack, payload []byte, level float64) {
 	if !math.IsNaN(level) {
 		// The audio level, in the one word of extensions that the server passes
 		// on (RFC 6464 section 3, RFC 8285 section 4.2).
-		c.play.meter.Add(c.cfg.UserID, level)
+		c.play.meter.Add(c.cfg.UserID, level, voice)
 		t.buf[0] |= 1 << 4
 		b := byte(min(127, max(0, -level)))
-		if mixer.Volume(level) > 0 {
+		if voice {
 			b |= 1 << 7
 		}
 		n += copy(t.buf[n:], []byte{0xBE, 0xDE, 0, 1, levelExtension << 4, b, 0, 0})

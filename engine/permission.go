@@ -112,6 +112,8 @@ func (d *device) maySend(k signal.Kind) error {
 	return refuse(hooks.CodePrivateMapKey, "the private-map key of %s does not permit to send %s", d.userID, k)
 }
 
+func (d *device) mayReceiveAudio() bool { return d.may(usersig.ReceiveAudio) }
+
 func (d *device) mayReceive(k signal.Kind) error {
 	if d.may(rightTo(false, k)) {
 		return nil

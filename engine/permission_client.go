@@ -27,7 +27,7 @@ func (c *Client) privateMapKey() string {
 
 // JoinCall enters a running group call without an invitation.
 func (c *Client) JoinCall(ctx context.Context, callID string) error {
-	return c.enter(ctx, signal.TypeJoin, signal.Enter{CallID: callID, PrivateMapKey: c.privateMapKey()}, callID)
+	return c.enter(ctx, signal.TypeJoin, signal.Enter{CallID: callID, PrivateMapKey: c.privateMapKey(), Receive: c.receiveMode()}, callID)
 }
 
 // Accept answers the call that rings here. Errors: ErrNoCall if none does. One
@@ -37,7 +37,7 @@ func (c *Client) Accept(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.enter(ctx, signal.TypeAccept, signal.Enter{CallID: id, PrivateMapKey: c.privateMapKey()}, id)
+	return c.enter(ctx, signal.TypeAccept, signal.Enter{CallID: id, PrivateMapKey: c.privateMapKey(), Receive: c.receiveMode()}, id)
 }
 
 // enter asks to enter a call's room, and tells the listeners if that fails. If

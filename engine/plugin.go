@@ -20,9 +20,15 @@ const maxEvents = 1024
 type plugin struct {
 	hooks.Plugin
 	srv     *Server
-	events  chan hooks.Event // nil: it does not observe; guarded by Server.mu
+	events  chan notice // nil: it does not observe; guarded by Server.mu
 	dropped atomic.Uint64
 	done    chan struct{}
+}
+
+// notice is what an observer is told: an event, or volumes.
+type notice struct {
+	event   hooks.Event
+	volumes *hooks.RoomVolumes
 }
 
 func newPlugin(s *Server, p hooks.Plugin) *plugin {
@@ -36,17 +42,33 @@ func newPlugin(s *Server, p hooks.Plugin) *plugin {
 // startPlugins starts those that observe.
 func (s *Server) startPlugins() {
 	for _, p := range s.plugins {
-		if p.Observe != nil {
-			p.events, p.done = make(chan hooks.Event, maxEvents), make(chan struct{})
+		if p.Observe != nil || p.Volumes != nil {
+			p.events, p.done = make(chan notice, maxEvents), make(chan struct{})
 			go p.observe(p.events)
 		}
 	}
 }
 
-func (p *plugin) observe(events <-chan hooks.Event) {
+func (p *plugin) observe(events <-chan notice) {
 	defer close(p.done)
-	for e := range events {
-		p.contain("Observe", func() { p.Observe(e) })
+	for n := range events {
+		if n.volumes != nil {
+			p.contain("Volumes", func() { p.Volumes(*n.volumes) })
+		} else {
+			p.contain("Observe", func() { p.Observe(n.event) })
+		}
+	}
+}
+
+// tell puts a notice before the plugin, or drops and counts it. Server.mu is
+// held, so that notices are in order; it never waits.
+func (p *plugin) tell(n notice) {
+	select {
+	case p.events <- n:
+	default:
+		if p.dropped.Add(1) == 1 {
+			p.srv.log.Warn("plugin does not keep up; events are dropped", "plugin", p.Name)
+		}
 	}
 }
 
@@ -88,26 +110,19 @@ func (s *Server) closePlugins() {
 
 // observed reports whether anybody is told of events. Server.mu is held.
 func (s *Server) observed() bool {
-	return slices.ContainsFunc(s.plugins, func(p *plugin) bool { return p.events != nil })
+	return slices.ContainsFunc(s.plugins, func(p *plugin) bool { return p.events != nil && p.Observe != nil })
 }
 
-// observe tells the plugins of an event. Server.mu is held, so that events are
-// in order; it never waits.
+// observe tells the plugins of an event. Server.mu is held.
 func (s *Server) observe(e hooks.Event) {
 	e.Time = time.Now()
 	users := e.Users
 	for _, p := range s.plugins {
-		if p.events == nil {
+		if p.events == nil || p.Observe == nil {
 			continue
 		}
 		e.Users = slices.Clone(users) // it belongs to the plugin
-		select {
-		case p.events <- e:
-		default:
-			if p.dropped.Add(1) == 1 {
-				s.log.Warn("plugin does not keep up; events are dropped", "plugin", p.Name)
-			}
-		}
+		p.tell(notice{event: e})
 	}
 }
 

@@ -13,6 +13,9 @@ import (
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/mixer/bridge"
+	"github.com/earshotrtc/earshot/mixer/jitter"
 	"github.com/earshotrtc/earshot/transport"
 	"github.com/earshotrtc/earshot/transport/roq"
 )
@@ -40,13 +43,18 @@ const (
 	maxTracks = 4
 )
 
-// A room is who hears whom, in forward mode: everybody hears everybody else.
-// Membership is guarded by Server.mu; the media path reads only route.
+// A room is who hears whom: everybody hears everybody else, as packets that are
+// passed on or as a mix. Membership is guarded by Server.mu; the media path
+// reads only route.
 type room struct {
 	srv    *Server
+	call   *call
+	mode   hooks.RoomMode
 	devs   []*device
 	tracks []*track
 	route  atomic.Pointer[routes]
+	mix    *mixing     // nil while nobody receives it
+	meter  mixer.Meter // how loud everybody is, if a plugin wants to know
 }
 
 // routes says where each track's packets go. It is never changed, only
@@ -74,6 +82,9 @@ func (r *room) join(d *device) {
 	for _, t := range r.tracks {
 		d.addLeg(t)
 	}
+	if err := r.settle(d); err != nil {
+		r.srv.log.Error("a room cannot mix; it forwards", "call", r.call.state.ID, "err", err)
+	}
 	r.reroute()
 }
 
@@ -86,6 +97,8 @@ func (r *room) leave(d *device) {
 	for t := range d.legs {
 		delete(d.legs, t)
 	}
+	r.unmix(d)
+	d.receive, d.gains, d.pose = hooks.ModeDefault, nil, nil
 	r.reroute()
 }
 
@@ -97,12 +110,18 @@ func (r *room) add(t *track) {
 			d.addLeg(t)
 		}
 	}
+	if r.mix != nil {
+		r.mix.add(t)
+	}
 	r.reroute()
 }
 
 // drop removes a track, without new routes yet.
 func (r *room) drop(t *track) {
 	r.tracks = without(r.tracks, t)
+	if r.mix != nil {
+		r.mix.remove(t)
+	}
 	for _, d := range r.devs {
 		if _, ok := d.legs[t]; ok {
 			delete(d.legs, t)
@@ -116,7 +135,7 @@ func (r *room) reroute() {
 	next := &routes{legs: make(map[*track][]leg, len(r.tracks))}
 	for _, d := range r.devs {
 		for t, l := range d.legs {
-			if l.on {
+			if l.on && (d.mixLeg == nil || t.kind != signal.KindAudio) {
 				next.legs[t] = append(next.legs[t], *l)
 			}
 		}
@@ -147,7 +166,10 @@ func (d *device) addLeg(t *track) {
 // freeFlow is the lowest flow identifier not in use towards the device; below
 // 64 it takes one byte on the wire.
 func (d *device) freeFlow() uint64 {
-	used := make(map[uint64]bool, len(d.legs))
+	used := make(map[uint64]bool, len(d.legs)+1)
+	if d.mixLeg != nil {
+		used[d.mixLeg.flow] = true
+	}
 	for _, l := range d.legs {
 		used[l.flow] = true
 	}
@@ -176,17 +198,24 @@ type track struct {
 	received atomic.Uint64
 	refused  atomic.Uint64
 
-	hooks packetHooks
+	hooks      packetHooks
+	processors []*pcmHook
+	// source is the track in the room's mix, while there is one.
+	source atomic.Pointer[bridge.Source]
 	// When a key frame was last asked for, and when it will be. Guarded by
 	// Server.mu.
 	keyed    time.Time
 	keyTimer *time.Timer
+	metered  bool // somebody wants to know how loud it is
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
-	turn   sync.Mutex
-	header rtp.Header
-	buf    [transport.MaxPacketSize]byte
+	turn    sync.Mutex
+	header  rtp.Header
+	payload int // where it begins in buf
+	steer   steer
+	level   trackLevel
+	buf     [transport.MaxPacketSize]byte
 }
 
 func (t *track) describe(flow uint64) *signal.Track {
@@ -208,7 +237,8 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	if err != nil {
 		return nil, err
 	}
-	bound := s.bindPacketHooks(hooks.TrackInfo{CallID: req.CallID, UserID: d.userID, Video: req.Kind == signal.KindVideo})
+	info := hooks.TrackInfo{CallID: req.CallID, UserID: d.userID, Video: req.Kind == signal.KindVideo}
+	bound, processors := s.bindPacketHooks(info), s.bindProcessors(info)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -218,8 +248,9 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	}
 	s.trackID++
 	t := &track{
-		id: s.trackID, owner: d, call: c, kind: req.Kind, hooks: bound,
-		flow: d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
+		id: s.trackID, owner: d, call: c, kind: req.Kind, hooks: bound, processors: processors,
+		metered: req.Kind == signal.KindAudio && s.wantsVolumes(),
+		flow:    d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
 		class: classAudio, lifetime: audioLifetime,
 	}
 	if req.Kind == signal.KindVideo {
@@ -365,6 +396,15 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 	if !t.hooks.pass(t.buf[:n]) {
 		return
 	}
+	if src := t.source.Load(); src != nil {
+		t.watch(arrival)
+		src.Push(jitter.Packet{
+			SequenceNumber: t.header.SequenceNumber, Timestamp: t.header.Timestamp, Marker: t.header.Marker,
+			Payload: t.buf[t.payload:n], Arrival: arrival,
+		})
+	} else if t.metered {
+		t.level.note(t, t.buf[t.payload:n])
+	}
 	p := transport.Packet{Class: t.class, Deadline: arrival.Add(t.lifetime), Payload: t.buf[:n]}
 	for _, l := range t.call.room.route.Load().legs[t] {
 		if sess := l.to.session.Load(); sess != nil {
@@ -398,13 +438,13 @@ func (t *track) rewrite(packet []byte) int {
 	if len(payload) == 0 {
 		return 0
 	}
-	level := byte(0)
-	hasLevel := false
+	level, hasLevel := byte(0), false
 	if t.kind == signal.KindAudio {
 		if ext := h.GetExtension(levelExtension); len(ext) == 1 {
 			level, hasLevel = ext[0], true
 		}
 	}
+	t.level.told, t.level.tells = level, hasLevel
 	h.CSRC = h.CSRC[:0]
 	h.Extension, h.Extensions, h.ExtensionProfile = false, h.Extensions[:0], 0
 	at, err := h.MarshalTo(t.buf[:])
@@ -418,5 +458,6 @@ func (t *track) rewrite(packet []byte) int {
 	if at+len(payload) > len(t.buf) {
 		return 0
 	}
+	t.payload = at
 	return at + copy(t.buf[at:], payload)
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/earshotrtc/earshot/codec"
 	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/records"
 	"github.com/earshotrtc/earshot/hooks"
@@ -72,6 +73,24 @@ type ServerConfig struct {
 	// client may come back as if nothing had been. Default 15 s.
 	ReconnectWindow time.Duration
 
+	// Mode is how the voices in a room reach those in it, unless SetRoomMode or
+	// a client's own wish says otherwise. ModeMix needs a Codec. Default
+	// ModeForward.
+	Mode hooks.RoomMode
+	// Codec decodes talkers and encodes mixes. A server that only forwards needs
+	// none. Default none.
+	Codec codec.Driver
+	// Mix configures how rooms mix.
+	Mix MixConfig
+	// VolumeInterval is how often plugins are told how loud everybody is
+	// (Plugin.Volumes), at least 100 ms. Where a room forwards it is decoded,
+	// a packet in five, with Codec (codec/pionopus will do); without one it is
+	// what TrustLevels gives. Default 300 ms.
+	VolumeInterval time.Duration
+	// TrustLevels takes the level that clients put into their packets (RFC 6464)
+	// for how loud they are. Default off.
+	TrustLevels bool
+
 	// Plugins are asked and told, in this order. Default none.
 	Plugins []hooks.Plugin
 	// Records keeps what became of calls, for RecentCalls; the host closes it
@@ -94,6 +113,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	setDefault(&c.CallTimeout, 30*time.Second)
 	setDefault(&c.ReconnectWindow, 15*time.Second)
 	setDefault(&c.MaxCallUsers, 300)
+	setDefault(&c.VolumeInterval, defaultVolumeInterval)
+	c.VolumeInterval = max(c.VolumeInterval, minVolumeInterval)
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	if c.Records == nil {
 		c.Records = records.NewMemory(records.MemoryConfig{})
@@ -106,6 +127,9 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	}
 	if c.SignIn == nil {
 		return c, ErrNoSignIn
+	}
+	if !c.Mode.Valid() {
+		return c, fmt.Errorf("earshot: Mode %q is neither forward nor mix", c.Mode)
 	}
 	if c.PrivateMapKeys && (c.Key == "" || c.SDKAppID == 0) {
 		return c, errors.New("earshot: PrivateMapKeys needs SDKAppID and Key to check them with")
@@ -127,6 +151,9 @@ type Server struct {
 	log  *slog.Logger
 	gate *gate
 	pipe *transport.PipeListener
+	// clock ticks the rooms that mix, if the server can: mixes.
+	clock *clock
+	mixes bool
 	// plugins are those of the configuration, with what they are owed.
 	plugins []*plugin
 	// unkept are records on their way to the store; kept is closed when the
@@ -158,6 +185,9 @@ type Server struct {
 	idle     chan struct{}    // closed when draining and the last call has ended
 	ssrcs    map[uint32]struct{}
 	trackID  uint64
+
+	deviceNumber uint64
+	mixedBefore  MixStats // of rooms that mix no more
 }
 
 // NewServer checks the configuration and makes a server. Nothing runs yet.
@@ -187,6 +217,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		kept:    make(chan struct{}),
 	}
 	s.gate = newGate(cfg)
+	s.clock = newClock()
+	if err := s.checkMixing(); err != nil {
+		return nil, err
+	}
 	for _, p := range cfg.Plugins {
 		s.plugins = append(s.plugins, newPlugin(s, p))
 	}
@@ -258,6 +292,10 @@ func (s *Server) Serve() error {
 	go s.listenFor()
 	s.startPlugins()
 	go s.runRecords()
+	if s.wantsVolumes() {
+		s.wg.Add(1)
+		go s.runVolumes()
+	}
 	if s.net != nil {
 		s.wg.Add(1)
 		go s.accept(s.net)
@@ -437,6 +475,7 @@ func (s *Server) stop(words bool) {
 	}
 	s.pipe.Close()
 	s.wg.Wait()
+	s.clock.close()
 	s.mu.Lock()
 	serving := s.serving
 	close(s.unkept)

@@ -29,6 +29,7 @@ func (s *Server) subscribe(d *device, req *signal.Subscribe) error {
 		}
 		if l.on != req.On {
 			l.on = req.On
+			d.setMixGain(t)
 			t.call.room.reroute()
 		}
 		if l.on && t.kind == signal.KindVideo {

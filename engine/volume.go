@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
 
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/mixer"
 )
 
 const (
@@ -31,6 +33,8 @@ func (c *Client) EnableAudioVolumeEvaluation(interval time.Duration) {
 // runVolumes tells the listener how loud everybody is until ctx ends.
 func (c *Client) runVolumes(ctx context.Context) {
 	defer c.wg.Done()
+	var floor mixer.DominantSpeaker
+	last := time.Now()
 	for {
 		c.mu.Lock()
 		interval := c.interval
@@ -48,8 +52,14 @@ func (c *Client) runVolumes(ctx context.Context) {
 		}
 		c.warnUndecodable()
 		volumes, total := c.play.meter.Take(nil, c.cfg.UserID)
+		now := time.Now()
+		elapsed := now.Sub(last)
+		last = now
 		if interval <= 0 {
 			continue
+		}
+		if user, changed := floor.Update(elapsed, volumes); changed {
+			c.cb.post(func(l hooks.Listener) { l.OnDominantSpeaker(user) })
 		}
 		out := make([]hooks.UserVolume, len(volumes))
 		for i, v := range volumes {
@@ -63,11 +73,14 @@ func (c *Client) runVolumes(ctx context.Context) {
 func (c *Client) warnUndecodable() {
 	now := time.Now()
 	for _, t := range *c.play.list.Load() {
-		bad := t.buf.Stats().DecodeErrors + t.refused.Load()
+		bad := t.refused.Load()
+		if buf := t.buf.Load(); buf != nil {
+			bad += buf.Stats().DecodeErrors
+		}
 		if bad > t.badPackets && now.Sub(t.warned) >= warnEvery {
 			t.badPackets, t.warned = bad, now
 			c.cb.post(func(l hooks.Listener) {
-				l.OnWarning(hooks.CodeAudioDecode, "the sound of "+t.userID+" does not decode")
+				l.OnWarning(hooks.CodeAudioDecode, "the sound of "+cmp.Or(t.userID, "the mix")+" does not decode")
 			})
 		}
 	}

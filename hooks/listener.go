@@ -193,6 +193,12 @@ type Listener interface {
 	// of the remote users together, 0 to 100. It comes every interval, whether
 	// or not anyone speaks.
 	OnUserVoiceVolume(volumes []UserVolume, total int)
+	// OnDominantSpeaker: another user has the floor, or with an empty userID
+	// nobody; who has it is who a view would show large. It may be this user. It
+	// goes by speech alone, and not by a cough or a short word (see
+	// mixer.DominantSpeaker), and comes with volumes: EnableAudioVolumeEvaluation
+	// turns both off.
+	OnDominantSpeaker(userID string)
 	// OnNetworkQuality: how good the connections are.
 	OnNetworkQuality(local UserQuality, remote []UserQuality)
 
@@ -228,6 +234,7 @@ func (NopListener) OnUserVideoAvailable(string, bool)            {}
 func (NopListener) OnFirstVideoFrame(string, int, int)           {}
 func (NopListener) OnCallMediaTypeChanged(from, to MediaType)    {}
 func (NopListener) OnUserVoiceVolume([]UserVolume, int)          {}
+func (NopListener) OnDominantSpeaker(string)                     {}
 func (NopListener) OnNetworkQuality(UserQuality, []UserQuality)  {}
 func (NopListener) OnKickedOffline()                             {}
 func (NopListener) OnUserSigExpired()                            {}

@@ -46,9 +46,29 @@ type Plugin struct {
 	// it hear what waits, for 2 s.
 	Observe func(Event)
 
+	// Volumes is told how loud the users of each call are, every
+	// ServerConfig.VolumeInterval, whether or not anyone speaks. It is called
+	// like Observe, and in turn with it.
+	Volumes func(RoomVolumes)
+
 	// Packet is asked once for each track that a user publishes, for a function
 	// that sees its packets; nil sees none. It has 2 s, and a panic is a nil.
 	Packet func(track TrackInfo) PacketHook
+	// Processor is asked once for each microphone that a user publishes on a
+	// server that can mix, for a function that sees, and may change, their
+	// sound before it is mixed: noise suppression, a radio's sound, another
+	// pitch. Those who get the packets as they are do not hear it. nil changes
+	// nothing. It has 2 s, and a panic is a nil.
+	Processor func(track TrackInfo) PCMHook
+}
+
+// RoomVolumes is how loud the users of a call are.
+type RoomVolumes struct {
+	CallID string
+	// Users are those with a volume above 0, the loudest first; Total is all of
+	// them together, 0 to 100.
+	Users []UserVolume
+	Total int
 }
 
 // A PacketHook sees each RTP packet of a track before it is forwarded, after
@@ -60,7 +80,7 @@ type Plugin struct {
 type PacketHook func(packet []byte) (forward bool)
 
 // A PCMHook sees, and may change in place, each block of a talker's sound: 48
-// kHz, mono. It has 1 ms, and is taken off as a PacketHook is. The slice is the
+// kHz, mono, signed 16-bit; on a server 10 or 20 ms. It has 1 ms, and is taken off as a PacketHook is. The slice is the
 // engine's.
 type PCMHook func(pcm []int16)
 

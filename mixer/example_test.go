@@ -30,10 +30,10 @@ func ExampleVolume() {
 
 func ExampleMeter() {
 	var m mixer.Meter
-	m.Add("bob", mixer.Level(sine(20))) // every 20 ms
-	m.Add("bob", mixer.Level(sine(60)))
-	m.Add("carol", mixer.Level(sine(10)))
-	m.Add("me", mixer.Level(sine(3)))
+	m.Add("bob", mixer.Level(sine(20)), true) // every 20 ms
+	m.Add("bob", mixer.Level(sine(60)), true)
+	m.Add("carol", mixer.Level(sine(10)), true)
+	m.Add("me", mixer.Level(sine(3)), true)
 
 	volumes, total := m.Take(nil, "me") // every 300 ms
 	for _, v := range volumes {

@@ -12,7 +12,7 @@ type UserVolume struct {
 	UserID string
 	// Volume is 1 to 100, of the interval's loudest frame.
 	Volume int
-	// Voice: a [VoiceDetector] took some of it for speech.
+	// Voice: some of it was speech.
 	Voice bool
 }
 
@@ -29,16 +29,14 @@ type metered struct {
 	fresh bool // a frame came in this interval
 	voice bool
 	idle  int // intervals without a frame
-	vad   VoiceDetector
 }
 
-// forgetAfter is how many intervals without a frame a user is remembered for
-// the sake of the voice detector.
+// forgetAfter is how many intervals without a frame a user is remembered for.
 const forgetAfter = 100
 
-// Add tells of one frame of about 20 ms, of level dBov. A muted track and one
-// that is only comfort noise tell nothing.
-func (m *Meter) Add(userID string, dBov float64) {
+// Add tells of one frame of about 20 ms: its level in dBov, and whether it is
+// speech. A muted track and one that is only comfort noise tell nothing.
+func (m *Meter) Add(userID string, dBov float64, voice bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	u := m.users[userID]
@@ -49,7 +47,6 @@ func (m *Meter) Add(userID string, dBov float64) {
 		u = new(metered)
 		m.users[userID] = u
 	}
-	voice := u.vad.Frame(dBov)
 	if !u.fresh || dBov > u.level {
 		u.level = dBov
 	}
@@ -97,43 +94,4 @@ func (m *Meter) Take(dst []UserVolume, local string) (volumes []UserVolume, tota
 		total = Volume(10 * math.Log10(power))
 	}
 	return dst, total
-}
-
-// A VoiceDetector guesses from levels alone whether a frame is speech: it is
-// well above the quietest that the track has lately been. That tells a voice
-// from steady noise, but not from a door or music. The zero value is ready;
-// one goroutine at a time.
-type VoiceDetector struct {
-	started bool
-	floor   float64 // dBov of the background
-	hold    int     // frames for which a word's end still counts
-}
-
-const (
-	voiceLeast  = -50.0 // dBov
-	voiceAbove  = 9.0   // dB over the background
-	voiceRise   = 0.05  // dB by which the background may rise per frame
-	voiceHold   = 10    // frames
-	floorAtMost = -35.0 // dBov: a talker who never pauses is no background
-)
-
-// Frame takes the level of the next 20 ms, in dBov.
-func (v *VoiceDetector) Frame(dBov float64) bool {
-	if !v.started {
-		v.started, v.floor = true, -60
-	}
-	if dBov < v.floor {
-		v.floor = max(-90, dBov)
-	} else {
-		v.floor = min(dBov, v.floor+voiceRise, floorAtMost)
-	}
-	if dBov > voiceLeast && dBov > v.floor+voiceAbove {
-		v.hold = voiceHold
-		return true
-	}
-	if v.hold > 0 {
-		v.hold--
-		return true
-	}
-	return false
 }

@@ -86,12 +86,33 @@ func (l *Limiter) Process(pcm []int16, sum []int32) {
 	}
 }
 
+// copyUnless writes sum to pcm where all of it fits 16 bits, and reports whether
+// it does. It is one pass over the samples: the or of what each has beyond its
+// sign is below 32768 only if all are.
+func copyUnless(pcm []int16, sum []int32) bool {
+	var a, b uint32
+	for len(sum) >= 4 && len(pcm) >= 4 {
+		v0, v1, v2, v3 := sum[0], sum[1], sum[2], sum[3]
+		a |= uint32(v0^v0>>31) | uint32(v1^v1>>31)
+		b |= uint32(v2^v2>>31) | uint32(v3^v3>>31)
+		pcm[0], pcm[1], pcm[2], pcm[3] = int16(v0), int16(v1), int16(v2), int16(v3)
+		sum, pcm = sum[4:], pcm[4:]
+	}
+	for i, v := range sum {
+		a |= uint32(v ^ v>>31)
+		pcm[i] = int16(v)
+	}
+	return a|b < 32768
+}
+
 // block looks ahead to the end of its values. The gain is a broken line
 // through the chunk borders, and at each border no more than either side of it
 // bears.
 func (l *Limiter) block(pcm []int16, sum []int32) {
+	if l.cut == 0 && copyUnless(pcm, sum) {
+		return
+	}
 	chunks := (len(sum) + limitChunk - 1) / limitChunk
-	loud := l.cut > 0
 	for c := range chunks {
 		var peak int32
 		for _, v := range sum[c*limitChunk : min(len(sum), (c+1)*limitChunk)] {
@@ -100,12 +121,7 @@ func (l *Limiter) block(pcm []int16, sum []int32) {
 		l.needs[c] = 1
 		if peak > limitCeiling {
 			l.needs[c] = limitCeiling / float32(peak)
-			loud = true
 		}
-	}
-	if !loud {
-		Saturate(pcm, sum)
-		return
 	}
 	gain := min(1-l.cut, l.needs[0])
 	for c := range chunks {

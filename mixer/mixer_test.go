@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -77,15 +78,15 @@ func TestMeter(t *testing.T) {
 	if v, total := m.Take(nil, "me"); len(v) != 0 || total != 0 {
 		t.Errorf("no frames: %v, %d", v, total)
 	}
-	m.Add("carol", -40)
-	m.Add("carol", -23)
-	m.Add("carol", -50)
-	m.Add("bob", -23)
-	m.Add("me", -10)
-	m.Add("dave", -61)
-	m.Add("eve", Silence)
+	m.Add("carol", -40, true)
+	m.Add("carol", -23, true)
+	m.Add("carol", -50, true)
+	m.Add("bob", -23, false)
+	m.Add("me", -10, true)
+	m.Add("dave", -61, true)
+	m.Add("eve", Silence, false)
 	got, total := m.Take(nil, "me")
-	want := []UserVolume{{"me", 88, true}, {"bob", 65, true}, {"carol", 65, true}}
+	want := []UserVolume{{"me", 88, true}, {"bob", 65, false}, {"carol", 65, true}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("volumes %v, want %v", got, want)
 	}
@@ -97,11 +98,11 @@ func TestMeter(t *testing.T) {
 	if v, total := m.Take(nil, "me"); len(v) != 0 || total != 0 {
 		t.Errorf("an interval without frames: %v, %d", v, total)
 	}
-	m.Add("me", -10)
+	m.Add("me", -10, true)
 	if v, total := m.Take(nil, "me"); len(v) != 1 || total != 0 {
 		t.Errorf("only the local user: %v, %d", v, total)
 	}
-	m.Add("bob", -20)
+	m.Add("bob", -20, true)
 	m.Remove("bob")
 	if v, _ := m.Take(nil, "me"); len(v) != 0 {
 		t.Errorf("removed user: %v", v)
@@ -111,34 +112,6 @@ func TestMeter(t *testing.T) {
 	}
 	if len(m.users) != 0 {
 		t.Errorf("%d users remembered", len(m.users))
-	}
-}
-
-func TestVoiceDetector(t *testing.T) {
-	var v VoiceDetector
-	frames := func(n int, dBov float64) (voiced int) {
-		for range n {
-			if v.Frame(dBov) {
-				voiced++
-			}
-		}
-		return voiced
-	}
-	if n := frames(100, -70); n != 0 {
-		t.Errorf("%d frames of quiet are voice", n)
-	}
-	if n := frames(50, -30); n != 50 {
-		t.Errorf("%d of 50 frames of speech are voice", n)
-	}
-	if n := frames(50, -70); n != voiceHold {
-		t.Errorf("%d frames of quiet after speech are voice, want %d", n, voiceHold)
-	}
-	frames(2000, -45) // a fan
-	if n := frames(100, -45); n != 0 {
-		t.Errorf("%d frames of a fan that never stops are voice", n)
-	}
-	if n := frames(10, -25); n != 10 {
-		t.Errorf("%d of 10 frames of speech over the fan are voice", n)
 	}
 }
 
@@ -236,14 +209,63 @@ func TestAllocs(t *testing.T) {
 		m.Add(pcm)
 		m.Add(pcm)
 		m.End(pcm)
-		meter.Add("a", Level(pcm))
-		meter.Add("b", -20)
+		meter.Add("a", Level(pcm), true)
+		meter.Add("b", -20, true)
 		volumes, _ = meter.Take(volumes[:0], "b")
 		out = r.Append(out[:0], pcm)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// BenchmarkKernel is a frame of 20 ms through all that mixing does for each
+// talker and mix, add, subtract, level and limit, each beside a loop that only
+// loads and stores every sample: xCopy is the ratio in the same run.
+func BenchmarkKernel(b *testing.B) {
+	pcm, out := tone(960, 300, 48000, 0.3), make([]int16, 960)
+	sum := make([]int32, 960)
+	for i, v := range pcm {
+		sum[i] = int32(v)
+	}
+	var limiter Limiter
+	plain := func() {
+		dst := out[:len(pcm)]
+		for i, v := range pcm {
+			dst[i] = v
+		}
+	}
+	for _, k := range []struct {
+		name string
+		f    func()
+	}{
+		{"add", func() { Add(sum, pcm) }},
+		{"sub", func() { Sub(sum, pcm) }},
+		{"level", func() { kernelLevel += Level(pcm) }},
+		{"limit", func() { limiter.Process(out, sum) }},
+	} {
+		b.Run(k.name, func(b *testing.B) {
+			clear(sum)
+			var copying, working time.Duration
+			for b.Loop() {
+				t0 := time.Now()
+				for range 100 {
+					plain()
+				}
+				t1 := time.Now()
+				for range 100 {
+					k.f()
+				}
+				working += time.Since(t1)
+				copying += t1.Sub(t0)
+			}
+			b.ReportMetric(float64(working)/float64(copying), "xCopy")
+			b.ReportMetric(float64(working.Nanoseconds())/float64(100*b.N), "ns/frame")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+var kernelLevel float64
 
 func BenchmarkMix(b *testing.B) {
 	for _, voices := range []int{1, 5} {

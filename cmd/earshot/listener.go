@@ -101,6 +101,8 @@ func (t *teller) OnUserVoiceVolume(volumes []hooks.UserVolume, _ int) {
 	}
 }
 
+func (t *teller) OnDominantSpeaker(user string) { t.tell("OnDominantSpeaker", user) }
+
 func (t *teller) OnNetworkQuality(local hooks.UserQuality, remote []hooks.UserQuality) {
 	words := make([]string, 0, len(remote)+1)
 	for _, q := range append([]hooks.UserQuality{local}, remote...) {

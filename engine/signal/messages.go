@@ -30,19 +30,23 @@ const (
 	TypeUnpublish Type = "unpublish"
 	TypeMute      Type = "mute"
 	TypeSubscribe Type = "subscribe"
+	TypeReceive   Type = "receive"
+	TypeGain      Type = "gain"
+	TypePose      Type = "pose"
 	TypeSelfInfo  Type = "setSelfInfo"
 	TypeUserInfo  Type = "getUserInfo"
 	TypeRecent    Type = "recentCalls"
 )
 
-// The messages of a server. Welcome, Goodbye, Pong and Quality carry no N; all
-// others are events.
+// The messages of a server. Welcome, Goodbye, Pong, Quality and Shift carry no
+// N; all others are events.
 const (
 	TypeWelcome    Type = "welcome"
 	TypeGoodbye    Type = "goodbye"
 	TypePong       Type = "pong"
 	TypeResult     Type = "result"
 	TypeQuality    Type = "quality"
+	TypeShift      Type = "shift"
 	TypeInvited    Type = "invited"
 	TypeInvitees   Type = "invitees"
 	TypeAccepted   Type = "accepted"
@@ -69,10 +73,11 @@ var bodies = map[Type]func() any{
 	TypeSignOut: mk[Empty], TypeCall: mk[Call], TypeAccept: mk[Enter], TypeReject: mk[CallRef],
 	TypeIgnore: mk[CallRef], TypeInvite: mk[Invite], TypeJoin: mk[Enter], TypeSwitch: mk[Switch],
 	TypeSubscribe: mk[Subscribe], TypeSelfInfo: mk[UserInfo], TypeUserInfo: mk[UserRef], TypeRecent: mk[Recent],
+	TypeReceive: mk[Receive], TypeGain: mk[Gain], TypePose: mk[Pose],
 	TypeHangup: mk[CallRef], TypePublish: mk[Publish], TypeUnpublish: mk[TrackRef], TypeMute: mk[Mute],
 
 	TypeWelcome: mk[Welcome], TypeGoodbye: mk[Goodbye], TypePong: mk[Ping], TypeResult: mk[Result],
-	TypeQuality: mk[Quality], TypeInvitees: mk[Invitees], TypeSwitched: mk[Switched],
+	TypeShift: mk[Shift], TypeQuality: mk[Quality], TypeInvitees: mk[Invitees], TypeSwitched: mk[Switched],
 	TypeInvited: mk[Invited], TypeAccepted: mk[CallUser], TypeRejected: mk[CallUser],
 	TypeLineBusy: mk[CallUser], TypeNoResponse: mk[CallUser], TypeCancelled: mk[CallRef],
 	TypeTimedOut: mk[TimedOut], TypeEntered: mk[Entered], TypeUserEnter: mk[CallUser],
@@ -166,6 +171,8 @@ type Call struct {
 	// PrivateMapKey says what the caller may do in the room, where the server
 	// wants to know.
 	PrivateMapKey string `json:"privateMapKey,omitempty"`
+	// Receive is how the caller wants to be sent the others' voices.
+	Receive hooks.RoomMode `json:"receive,omitempty"`
 }
 
 func (b *Call) check() error {
@@ -176,7 +183,14 @@ func (b *Call) check() error {
 		return fmt.Errorf("media %d is neither 1 (audio) nor 2 (video)", b.Media)
 	}
 	return errors.Join(checkInvitees(b.UserIDs, b.TimeoutMS), atMost("groupID", b.GroupID, 64), atMost("userData", b.UserData, 4<<10),
-		atMost("privateMapKey", b.PrivateMapKey, 8<<10))
+		atMost("privateMapKey", b.PrivateMapKey, 8<<10), checkMode(b.Receive))
+}
+
+func checkMode(m hooks.RoomMode) error {
+	if !m.Valid() {
+		return fmt.Errorf("mode %.20q is neither forward nor mix", string(m))
+	}
+	return nil
 }
 
 func checkInvitees(users []string, timeoutMS int) error {
@@ -239,6 +253,60 @@ type Invitees struct {
 type Subscribe struct {
 	TrackID uint64 `json:"trackID"`
 	On      bool   `json:"on"`
+}
+
+// Receive changes how the others' voices are sent to the client; without a mode
+// it is as the room has it.
+type Receive struct {
+	CallID string         `json:"callID"`
+	Mode   hooks.RoomMode `json:"mode,omitempty"`
+}
+
+func (b *Receive) check() error { return errors.Join(checkCallID(b.CallID), checkMode(b.Mode)) }
+
+// Gain says how loud the client wants another user in its mix: 1 is as they
+// are.
+type Gain struct {
+	CallID string  `json:"callID"`
+	UserID string  `json:"userID"`
+	Gain   float32 `json:"gain"`
+}
+
+func (b *Gain) check() error {
+	if !(b.Gain >= 0 && b.Gain <= MaxGain) {
+		return fmt.Errorf("gain %v is not within 0 to %d", b.Gain, MaxGain)
+	}
+	return errors.Join(checkCallID(b.CallID), CheckUserID(b.UserID))
+}
+
+// MaxGain is the most by which a user can be amplified.
+const MaxGain = 4
+
+// Pose says where the client's user stands and looks, in metres and unit
+// vectors; without a position they leave the space.
+type Pose struct {
+	CallID   string      `json:"callID"`
+	Position *[3]float32 `json:"position,omitempty"`
+	Forward  [3]float32  `json:"forward"`
+	Right    [3]float32  `json:"right"`
+	Up       [3]float32  `json:"up"`
+}
+
+func (b *Pose) check() error { return checkCallID(b.CallID) }
+
+// Shift asks the sender of an audio track to begin its frames later, once, by
+// a number of samples at 48 kHz: its packets then arrive just before they are
+// mixed.
+type Shift struct {
+	TrackID uint64 `json:"trackID"`
+	Samples int    `json:"samples"`
+}
+
+func (b *Shift) check() error {
+	if b.Samples < 1 || b.Samples > 2880 {
+		return fmt.Errorf("samples %d is not within 1 to 2880", b.Samples)
+	}
+	return nil
 }
 
 // UserRef names a user.
@@ -312,12 +380,13 @@ func (b *CallRef) check() error { return checkCallID(b.CallID) }
 // Enter asks to enter a call's room: to accept it, or to join it.
 type Enter struct {
 	CallID string `json:"callID"`
-	// PrivateMapKey is as in Call.
-	PrivateMapKey string `json:"privateMapKey,omitempty"`
+	// PrivateMapKey and Receive are as in Call.
+	PrivateMapKey string         `json:"privateMapKey,omitempty"`
+	Receive       hooks.RoomMode `json:"receive,omitempty"`
 }
 
 func (b *Enter) check() error {
-	return errors.Join(checkCallID(b.CallID), atMost("privateMapKey", b.PrivateMapKey, 8<<10))
+	return errors.Join(checkCallID(b.CallID), atMost("privateMapKey", b.PrivateMapKey, 8<<10), checkMode(b.Receive))
 }
 
 // CallUser names a call and a user.
@@ -419,13 +488,19 @@ type Track struct {
 	Flow        uint64 `json:"flow"`
 	SSRC        uint32 `json:"ssrc"`
 	PayloadType uint8  `json:"payloadType"`
-	// LevelExtension is the identifier of the RFC 6464 header extension.
+	// LevelExtension is the identifier of the header extension with the level:
+	// RFC 6464, or of a mix RFC 6465.
 	LevelExtension uint8 `json:"levelExtension,omitempty"`
+	// Mix: it is everybody else, mixed for this client; there is no UserID.
+	Mix bool `json:"mix,omitempty"`
 }
 
 func (b *Track) check() error {
 	if b.Flow == 0 || b.Flow >= 1<<62 {
 		return fmt.Errorf("flow %d is out of range", b.Flow)
+	}
+	if b.Mix && b.UserID == "" && b.Kind == KindAudio {
+		return checkCallID(b.CallID)
 	}
 	return errors.Join(checkCallID(b.CallID), CheckUserID(b.UserID))
 }

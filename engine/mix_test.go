@@ -1,0 +1,369 @@
+package engine_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/earshotrtc/earshot/codec/libopus"
+	"github.com/earshotrtc/earshot/engine"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/internal/audio"
+	"github.com/earshotrtc/earshot/internal/speech"
+	"github.com/earshotrtc/earshot/mixer"
+)
+
+// A crowd is users in one group call, of whom some talk, each in their own
+// voice.
+type crowd struct {
+	t       *testing.T
+	srv     *engine.Server
+	clients map[string]*engine.Client
+	recs    map[string]*recorder
+	callID  string
+}
+
+// gatherCrowd signs users in and lets them all into one call. Those with a
+// recorded voice speak, in virtual time.
+func gatherCrowd(t *testing.T, server func(*engine.ServerConfig), client func(*engine.ClientConfig), users ...string) *crowd {
+	t.Helper()
+	w := &crowd{t: t, clients: make(map[string]*engine.Client), recs: make(map[string]*recorder)}
+	w.srv = serve(t, func(c *engine.ServerConfig) {
+		c.Codec = libopus.Driver{}
+		c.Mode = hooks.ModeMix
+		if server != nil {
+			server(c)
+		}
+	})
+	for _, u := range users {
+		w.clients[u], w.recs[u] = dial(t, w.srv, u, func(c *engine.ClientConfig) {
+			c.Codec = libopus.Driver{}
+			if slices.Contains(speech.Voices(), u) {
+				c.Microphone = audio.NewSource(audio.SourceConfig{PCM: speech.PCM(u), Loop: true})
+			}
+			if client != nil {
+				client(c)
+			}
+		})
+	}
+	first := w.clients[users[0]]
+	must(t, first.GroupCall(t.Context(), users[1:], hooks.MediaAudio, ""))
+	for _, u := range users[1:] {
+		w.recs[u].wait(t, "invited")
+		w.callID = w.recs[u].callID()
+		must(t, w.clients[u].Accept(t.Context()))
+	}
+	for _, u := range users {
+		for _, v := range users {
+			if u != v && slices.Contains(speech.Voices(), v) {
+				w.recs[u].wait(t, "audio "+v+" true")
+			}
+		}
+	}
+	return w
+}
+
+// hears records what a user hears for a while.
+func (w *crowd) hears(user string, d time.Duration) []int16 {
+	return w.allHear(d, user)[user]
+}
+
+// allHear records what several users hear at the same time.
+func (w *crowd) allHear(d time.Duration, users ...string) map[string][]int16 {
+	heard := make(map[string]*audio.Recording)
+	var stops []func()
+	for _, u := range users {
+		h, stop := record(w.clients[u])
+		heard[u] = h
+		stops = append(stops, stop)
+	}
+	time.Sleep(d) // virtual
+	out := make(map[string][]int16)
+	for i, u := range users {
+		stops[i]()
+		out[u] = heard[u].PCM
+	}
+	return out
+}
+
+// like is how much of a voice there is in a sound, from 0 to 1.
+func like(heard []int16, voice string) float64 {
+	l, _ := audio.Similarity(heard, speech.PCM(voice))
+	return l
+}
+
+// In a room that mixes everybody gets one track, with everybody else in it, and
+// knows from it who speaks.
+func TestMixedRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := gatherCrowd(t, nil, nil, "alice", "bob", "u1", "u2")
+		heard := w.allHear(4*time.Second, "alice", "bob", "u1", "u2")
+		for _, c := range []struct {
+			who, voice string
+			yes        bool
+		}{
+			{"alice", "bob", true}, {"alice", "alice", false}, {"bob", "alice", true}, {"bob", "bob", false},
+			{"u1", "alice", true}, {"u1", "bob", true}, {"u2", "alice", true}, {"u2", "bob", true},
+		} {
+			least := 0.5 // of two voices at once
+			if c.who == c.voice || c.who == "alice" || c.who == "bob" {
+				least = 0.8
+			}
+			if l := like(heard[c.who], c.voice); (l > least) != c.yes {
+				t.Errorf("what %s heard is like %s's voice to %.2f", c.who, c.voice, l)
+			}
+		}
+		for u, c := range w.clients {
+			packets := 0
+			for _, tr := range c.Stats().Tracks {
+				if tr.Mix {
+					packets += int(tr.Jitter.Received)
+					if tr.Jitter.Lost != 0 || tr.Jitter.DecodeErrors != 0 {
+						t.Errorf("%s: %+v", u, tr.Jitter)
+					}
+				} else if tr.Jitter.Received != 0 {
+					t.Errorf("%s was sent %d packets of %s beside the mix", u, tr.Jitter.Received, tr.UserID)
+				}
+			}
+			if packets < 150 {
+				t.Errorf("%s got %d packets of the mix in 4 s", u, packets)
+			}
+			seen := make(map[string]int)
+			w.recs[u].mu.Lock()
+			for _, vs := range w.recs[u].volumes[3:] {
+				for _, v := range vs {
+					seen[v.UserID]++
+				}
+			}
+			n := len(w.recs[u].volumes) - 3
+			w.recs[u].mu.Unlock()
+			for _, v := range []string{"alice", "bob"} {
+				if seen[v] < n*2/3 {
+					t.Errorf("%s: of %d volume callbacks %d had %s", u, n, seen[v], v)
+				}
+			}
+			if len(seen) != 2 {
+				t.Errorf("%s: volumes of %v", u, seen)
+			}
+		}
+	})
+}
+
+// In one room some take the mix and others each talker's packets, and change.
+func TestMixAndForwardInOneRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := gatherCrowd(t, func(c *engine.ServerConfig) { c.Mode = hooks.ModeDefault }, func(c *engine.ClientConfig) {
+			if c.UserID == "weak" {
+				c.Receive = hooks.ModeMix
+			}
+		}, "alice", "bob", "weak", "strong")
+		tracks := func(user string) (mixed bool, forwarded int) {
+			for _, tr := range w.clients[user].Stats().Tracks {
+				mixed = mixed || tr.Mix
+				if !tr.Mix && tr.Jitter.Received > 0 {
+					forwarded++
+				}
+			}
+			return mixed, forwarded
+		}
+		check := func(when string, user string, mix bool) {
+			t.Helper()
+			heard := w.hears(user, 3*time.Second)
+			for _, v := range []string{"alice", "bob"} {
+				if l := like(heard, v); l < 0.4 {
+					t.Errorf("%s: what %s heard is like %s's voice to %.2f", when, user, v, l)
+				}
+			}
+			if m, n := tracks(user); m != mix || mix && n != 0 || !mix && n != 2 {
+				t.Errorf("%s: %s has a mix: %v, and %d tracks that are forwarded", when, user, m, n)
+			}
+		}
+		check("at first", "weak", true)
+		check("at first", "strong", false)
+		must(t, w.clients["weak"].SetReceiveMode(t.Context(), hooks.ModeForward))
+		must(t, w.clients["strong"].SetReceiveMode(t.Context(), hooks.ModeMix))
+		check("changed", "weak", false)
+		check("changed", "strong", true)
+		must(t, w.clients["strong"].SetReceiveMode(t.Context(), hooks.ModeDefault))
+		check("as the room has it", "strong", false)
+	})
+}
+
+// loudness is the level of a sound in dBov, of both sides if it is stereo.
+func loudness(pcm []int16) float64 { return mixer.Level(pcm) }
+
+// One receiver hears a talker quieter, or not at all; nobody else does, and it
+// costs an encode only while that talker speaks.
+func TestRemoteAudioVolume(t *testing.T) {
+	for _, mode := range []hooks.RoomMode{hooks.ModeForward, hooks.ModeMix} {
+		t.Run(string(mode), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := gatherCrowd(t, func(c *engine.ServerConfig) { c.Mode = mode }, nil, "alice", "u1", "u2")
+				u1 := w.clients["u1"]
+				level := func(user string) float64 { return loudness(w.hears(user, 4*time.Second)[48000:]) }
+				before := level("u1")
+				must(t, u1.SetRemoteAudioVolume(t.Context(), "alice", 50))
+				if d := before - level("u1"); d < 3 || d > 9 {
+					t.Errorf("at half the volume it is %.1f dB quieter, want 6", d)
+				}
+				if d := before - level("u2"); d < -3 || d > 3 {
+					t.Errorf("another one hears %.1f dB less", d)
+				}
+				must(t, u1.SetRemoteAudioVolume(t.Context(), "alice", 0))
+				if l := level("u1"); l > -100 {
+					t.Errorf("at volume 0 there are %.1f dBov", l)
+				}
+				must(t, u1.SetRemoteAudioVolume(t.Context(), "alice", 100))
+				must(t, u1.MuteRemoteAudio(t.Context(), "alice", true))
+				time.Sleep(200 * time.Millisecond) // virtual: what was on its way
+				if l := level("u1"); l > -100 {
+					t.Errorf("muted there are %.1f dBov", l)
+				}
+				must(t, u1.MuteRemoteAudio(t.Context(), "alice", false))
+				if d := before - level("u1"); d < -3 || d > 3 {
+					t.Errorf("as before it is %.1f dB quieter", d)
+				}
+				var e *engine.Error
+				for user, volume := range map[string]int{"alice": 151, "nobody": 100, "no body": 100} {
+					if err := u1.SetRemoteAudioVolume(t.Context(), user, volume); !errors.As(err, &e) {
+						t.Errorf("volume %d for %q: %v", volume, user, err)
+					}
+				}
+				if err := u1.SetRemoteAudioVolume(t.Context(), "alice", -1); !errors.As(err, &e) || e.Code != hooks.CodeBadParam {
+					t.Errorf("volume -1: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// sides are the levels of what is heard left and right.
+func sides(pcm []int16) (left, right float64) {
+	var l, r []int16
+	for i := 0; i+1 < len(pcm); i += 2 {
+		l, r = append(l, pcm[i]), append(r, pcm[i+1])
+	}
+	return loudness(l), loudness(r)
+}
+
+// In a game those who stand at somebody's right are heard there, farther away
+// quieter, and out of range not at all; who has no pose hears all as they are.
+func TestSpatialMix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := gatherCrowd(t, nil, func(c *engine.ClientConfig) { c.Stereo = c.UserID == "u1" }, "alice", "u1", "u2")
+		hear := func() []int16 {
+			heard := new(audio.Recording)
+			stop := make(chan struct{})
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				tick := time.NewTicker(10 * time.Millisecond)
+				defer tick.Stop()
+				block := make([]int16, 960)
+				for {
+					select {
+					case <-tick.C:
+						w.clients["u1"].ReadPCM(block)
+						heard.Add(block, time.Now())
+					case <-stop:
+						return
+					}
+				}
+			})
+			time.Sleep(4 * time.Second) // virtual
+			close(stop)
+			wg.Wait()
+			return heard.PCM[2*48000:]
+		}
+		id := w.callID
+		poses := map[string]*mixer.Pose{"u1": {}, "alice": {Position: mixer.Vector{0, 5, 0}}}
+		must(t, w.srv.SetPoses(id, poses))
+		near, far := sides(hear())
+		if near-far > -20 {
+			t.Errorf("at the right: %.1f dBov left and %.1f right", near, far)
+		}
+		poses["alice"] = &mixer.Pose{Position: mixer.Vector{0, -20, 0}}
+		must(t, w.srv.SetPoses(id, poses))
+		left, right := sides(hear())
+		if left-right < 20 {
+			t.Errorf("at the left: %.1f dBov left and %.1f right", left, right)
+		}
+		if d := far - left; d < 3 || d > 9 {
+			t.Errorf("at twice the full loudness' distance it is %.1f dB quieter, want 6", d)
+		}
+		must(t, w.srv.SetPoses(id, map[string]*mixer.Pose{"alice": {Position: mixer.Vector{500, 0, 0}}}))
+		if left, right := sides(hear()); left > -80 || right > -80 {
+			t.Errorf("out of range: %.1f and %.1f dBov", left, right)
+		}
+		if l := loudness(w.hears("u2", 3*time.Second)[48000:]); l < -30 {
+			t.Errorf("who has no pose hears %.1f dBov", l)
+		}
+		must(t, w.srv.SetPoses(id, map[string]*mixer.Pose{"u1": nil}))
+		if left, right := sides(hear()); left < -30 || left-right > 1 || right-left > 1 {
+			t.Errorf("without a pose again: %.1f and %.1f dBov", left, right)
+		}
+	})
+}
+
+// Poses are checked where they come in, and a client may not choose its own
+// unless the server lets it.
+func TestPosesAreChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := gatherCrowd(t, nil, nil, "alice", "u1")
+		nan := float32(math.NaN())
+		var e *engine.Error
+		for name, c := range map[string]struct {
+			call  string
+			poses map[string]*mixer.Pose
+		}{
+			"no such call": {"nocall", map[string]*mixer.Pose{"alice": {}}},
+			"not in it":    {w.callID, map[string]*mixer.Pose{"alice": {}, "bob": {}}},
+			"no number":    {w.callID, map[string]*mixer.Pose{"alice": {Position: mixer.Vector{nan}}}},
+		} {
+			if err := w.srv.SetPoses(c.call, c.poses); !errors.As(err, &e) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := w.clients["u1"].UpdateSelf3DSpatialPosition(t.Context(), &mixer.Pose{}); !errors.As(err, &e) || e.Code != hooks.CodeRefused {
+			t.Errorf("a client's own position: %v", err)
+		}
+		free := gatherCrowd(t, func(c *engine.ServerConfig) { c.Mix.ClientPoses = true }, nil, "alice", "u1")
+		must(t, free.clients["u1"].UpdateSelf3DSpatialPosition(t.Context(), &mixer.Pose{Position: mixer.Vector{1, 2, 3}}))
+		must(t, free.clients["u1"].UpdateSelf3DSpatialPosition(t.Context(), nil))
+		if err := free.clients["u1"].UpdateSelf3DSpatialPosition(t.Context(), &mixer.Pose{Position: mixer.Vector{0, nan}}); !errors.As(err, &e) || e.Code != hooks.CodeBadParam {
+			t.Errorf("a position that is no number: %v", err)
+		}
+	})
+}
+
+// Everybody is told who has the floor, in a mix and where packets are passed on.
+func TestDominantSpeakerIsTold(t *testing.T) {
+	for _, mode := range []hooks.RoomMode{hooks.ModeForward, hooks.ModeMix} {
+		synctest.Test(t, func(t *testing.T) {
+			w := gatherCrowd(t, func(c *engine.ServerConfig) { c.Mode = mode }, nil, "alice", "bob", "u1")
+			must(t, w.clients["bob"].SetMicMute(t.Context(), true))
+			w.allHear(3*time.Second, "alice", "bob", "u1")
+			must(t, w.clients["alice"].SetMicMute(t.Context(), true))
+			must(t, w.clients["bob"].SetMicMute(t.Context(), false))
+			w.allHear(4*time.Second, "alice", "bob", "u1")
+			must(t, w.clients["bob"].SetMicMute(t.Context(), true))
+			w.allHear(8*time.Second, "alice", "bob", "u1")
+			for _, u := range []string{"alice", "bob", "u1"} {
+				r := w.recs[u]
+				r.mu.Lock()
+				got := slices.Clone(r.floor)
+				r.mu.Unlock()
+				// What both said before the first was muted is either's.
+				if len(got) > 3 && got[0] == "bob" {
+					got = got[1:]
+				}
+				if !slices.Equal(got, []string{"alice", "bob", ""}) {
+					t.Errorf("%s: %s was told %q", mode, u, got)
+				}
+			}
+		})
+	}
+}

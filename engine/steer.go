@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/engine/signal"
+)
+
+// Packets of a talker arrive whenever their frames happen to end, and would
+// wait up to a frame for the room's tick. A steer learns when that is, and says
+// by how much the talker should begin their frames later, so that packets come
+// just before the tick.
+type steer struct {
+	tick *ticker
+
+	n     int
+	waits [steerPackets]time.Duration // from arrival until the tick
+	asked time.Time
+	tries int
+}
+
+const (
+	steerPackets = 16
+	// steerLead is how long before the tick the last of the packets should come.
+	steerLead = 2500 * time.Microsecond
+	// steerWorth is the least that is worth asking for.
+	steerWorth = 2 * time.Millisecond
+	// A talker who does not do as asked is asked steerTries times, steerAgain
+	// apart, and then seldom.
+	steerTries = 3
+	steerAgain = 3 * time.Second
+	steerRest  = time.Minute
+)
+
+// note takes the arrival of a packet, and returns by how much the frames should
+// begin later: 0 for as they are.
+func (s *steer) note(arrival time.Time) time.Duration {
+	every := s.tick.every
+	next := s.tick.time(s.tick.number(arrival) + 1)
+	s.waits[s.n] = next.Sub(arrival)
+	if s.n++; s.n < steerPackets {
+		return 0
+	}
+	s.n = 0
+	last, spread := lastOf(s.waits[:], every)
+	if spread > every/2 {
+		return 0 // the network shakes them more than steering would gain
+	}
+	shift := last - steerLead
+	if shift < 0 {
+		shift += every
+	}
+	pause := steerAgain
+	if s.tries >= steerTries {
+		pause = steerRest
+	}
+	switch {
+	case shift < steerWorth || shift > every-steerLead/2:
+		s.tries = 0 // they are where they should be
+		return 0
+	case arrival.Sub(s.asked) < pause:
+		return 0
+	}
+	s.asked = arrival
+	s.tries++
+	return shift
+}
+
+// lastOf returns the wait of the packet that comes last in the frame, and over
+// how long they are spread. Waits are places on a circle as long as the frame:
+// the widest gap between two neighbours is where no packets come. waits is
+// sorted.
+func lastOf(waits []time.Duration, every time.Duration) (last, spread time.Duration) {
+	slices.Sort(waits)
+	n := len(waits)
+	widest, after := every-waits[n-1]+waits[0], 0
+	for i := 1; i < n; i++ {
+		if gap := waits[i] - waits[i-1]; gap > widest {
+			widest, after = gap, i
+		}
+	}
+	return waits[after], every - widest
+}
+
+// watch looks at when a track's packets arrive, and asks for a shift.
+func (t *track) watch(arrival time.Time) {
+	shift := t.steer.note(arrival)
+	if shift == 0 {
+		return
+	}
+	samples := int(shift * codec.SampleRate / time.Second)
+	if samples%(codec.SampleRate/400) == 0 {
+		samples++ // off the grid of 2.5 ms, the jitter buffer sees that it moved
+	}
+	frame, err := signal.Encode(signal.Message{Type: signal.TypeShift}, signal.Shift{TrackID: t.id, Samples: samples})
+	if err != nil {
+		return
+	}
+	d := t.owner
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conn != nil {
+		d.conn.out.enqueue(frame)
+	}
+}

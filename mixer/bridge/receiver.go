@@ -1,0 +1,165 @@
+package bridge
+
+import (
+	"math"
+	"time"
+
+	"github.com/earshotrtc/earshot/mixer"
+)
+
+// ReceiverConfig describes who hears the mix.
+type ReceiverConfig struct {
+	// Owner is who it is: they do not hear their own sources.
+	Owner uint64
+	// Send takes an RTP packet of the mix. It is called by Tick, must not
+	// block, and the slice is valid until it returns.
+	Send func(packet []byte)
+}
+
+// A Receiver is sent one stream: everybody else, mixed. Its methods may be
+// called from any goroutine; they take effect with the next tick.
+type Receiver struct {
+	br  *Bridge
+	cfg ReceiverConfig
+
+	// What follows is Tick's own.
+	owner  *owner
+	gains  map[*Source]float32 // other than 1
+	pose   mixer.Pose
+	placed bool // it has a pose, and hears in stereo
+	stream *stream
+	want   mixKey // of this tick
+	plain  bool   // want is what all hear
+	seq    uint16
+	going  bool // a packet was sent for the last frame
+	packed bool // it gets several frames in a packet
+	gone   bool
+}
+
+// MaxGain is the most by which a receiver can have a talker amplified.
+const MaxGain = 4
+
+// AddReceiver adds a receiver.
+func (b *Bridge) AddReceiver(cfg ReceiverConfig) *Receiver {
+	r := &Receiver{br: b, cfg: cfg}
+	b.do(func() {
+		r.owner = b.ownerOf(cfg.Owner)
+		r.owner.receivers = append(r.owner.receivers, r)
+		b.receivers = append(b.receivers, r)
+		r.seq = uint16(b.tick*40503 + uint64(len(b.receivers))*7919) // any start will do
+	})
+	return r
+}
+
+// Remove sends the receiver nothing more, from the next tick on.
+func (r *Receiver) Remove() {
+	r.br.do(func() {
+		if r.gone {
+			return
+		}
+		r.gone = true
+		b := r.br
+		b.receivers = without(b.receivers, r)
+		r.owner.receivers = without(r.owner.receivers, r)
+		b.leave(r.owner)
+	})
+}
+
+// SetGain changes how loud this receiver hears a source: 0 is not at all, 1 as
+// it is, MaxGain the most. What is no number, or negative, is 0.
+func (r *Receiver) SetGain(s *Source, gain float32) {
+	if !(gain > 0) {
+		gain = 0
+	}
+	gain = min(gain, MaxGain)
+	r.br.do(func() {
+		switch {
+		case r.gone || s.gone:
+		case gain == 1:
+			delete(r.gains, s)
+		default:
+			if r.gains == nil {
+				r.gains = make(map[*Source]float32)
+			}
+			r.gains[s] = gain
+		}
+	})
+}
+
+// SetPose says where the receiver stands and looks. From then on it hears, in
+// stereo, sources with a position from where they are; it has a mix, and an
+// encoder, of its own.
+func (r *Receiver) SetPose(p mixer.Pose) {
+	r.br.do(func() { r.pose, r.placed = p, true })
+}
+
+// ClearPose ends what SetPose began: the receiver hears all as they are.
+func (r *Receiver) ClearPose() {
+	r.br.do(func() { r.placed = false })
+}
+
+// forget is the end of a source.
+func (r *Receiver) forget(s *Source) { delete(r.gains, s) }
+
+// gain is how loud a talker is in a mix, left and right (the same in a mono
+// one), in units of 1/unity.
+type gain struct{ l, r uint16 }
+
+const unity = 256
+
+var whole = gain{unity, unity}
+
+// A mixKey says what is heard: mixes with the same key sound the same.
+type mixKey struct {
+	stereo bool
+	gains  [MaxTalkers]gain
+}
+
+// key is what the receiver is to hear in this tick. plain says that it is what
+// everybody hears who does not talk.
+func (r *Receiver) key() (k mixKey, plain bool) {
+	b := r.br
+	if r.owner.talks == 0 && len(r.gains) == 0 && !r.placed {
+		return b.plain, true
+	}
+	k = b.plain
+	k.stereo = r.placed
+	for i, s := range b.talkers {
+		switch {
+		case s == nil:
+		case r.owner.talks>>i&1 != 0:
+			k.gains[i] = gain{}
+		default:
+			own, has := r.gains[s]
+			if !has {
+				own = 1
+			}
+			left, right := own, own
+			if r.placed && s.placed {
+				l, r := b.cfg.Spatial.Gains(r.pose, s.position)
+				left, right = left*l, right*r
+			}
+			k.gains[i] = gain{quantize(left), quantize(right)}
+		}
+	}
+	return k, k == b.plain
+}
+
+func quantize(g float32) uint16 {
+	return uint16(math.Round(float64(max(0, min(MaxGain, g))) * unity))
+}
+
+// listens tells whether the receiver only listens: no track of theirs has been
+// heard for a while.
+func (r *Receiver) listens() bool {
+	b := r.br
+	return r.owner.sources == 0 || b.tick-r.owner.active > uint64(b.ticksOf(listenTime))
+}
+
+const (
+	// listenTime is after how long without a word a talker only listens.
+	listenTime = 10 * time.Second
+	// packedFrom is how many receivers there must be for several frames in a
+	// packet to be worth their delay.
+	packedFrom = 16
+)

@@ -69,6 +69,7 @@ func commands() []command {
 		{"demo", "two users call each other in this process, over real QUIC", runDemoCommand, demoHelp},
 		{"serve", "run a server", runServe, serveHelp},
 		{"call", "call somebody, or wait to be called, from the terminal", runCall, callHelp},
+		{"load", "load a server on this machine, and say what it costs", runLoad, loadHelp},
 		{"sign", "make or check a UserSig, with which a user signs in", runSign, signHelp},
 	}
 }

@@ -5,6 +5,7 @@
 //	earshot serve    run a server
 //	earshot call     call somebody, or wait to be called, from the terminal
 //	earshot sign     make or check a UserSig
+//	earshot load     load a server on this machine, and say what it costs
 //
 // "earshot help" and "earshot <command> -h" say more. The exit code is 0 for
 // success, 1 for a failure, 2 for a wrong command line.
@@ -15,9 +16,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/earshotrtc/earshot/internal/load"
 )
 
 func main() {
+	load.Child() // does not return if this is a process of "earshot load"
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()

@@ -1,0 +1,104 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/earshotrtc/earshot/hooks"
+)
+
+// Config says what load there is. The zero value is a room of 100 in mix mode,
+// five of them talking, for ten seconds.
+type Config struct {
+	// Bare measures a bare loop over quic-go instead of a server: a ready
+	// datagram to each receiver for each frame. Default false.
+	Bare bool
+	// Mode of the rooms. Default hooks.ModeMix.
+	Mode hooks.RoomMode
+	// Rooms is how many there are, Users how many are in each, and Talkers how
+	// many of those talk. Defaults 1, 100 and 5.
+	Rooms, Users, Talkers int
+	// Every makes only one room in so many talk. Default 1: all.
+	Every int
+	// Duration is how long is measured. Default 10 s.
+	Duration time.Duration
+	// Frame is how much sound a packet holds: 10 or 20 ms. Default 20 ms.
+	Frame time.Duration
+	// FramesPerPacket is that of those who only listen, in a mix: 1 to 3.
+	// Default 1.
+	FramesPerPacket int
+	// Unsteered makes talkers ignore the server's wish that their frames begin
+	// at another moment. Default false.
+	Unsteered bool
+	// Profile is a file that the server's CPU profile is written to. Default
+	// none.
+	Profile string
+}
+
+// Check says what is wrong with c.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
+func (c Config) withDefaults() (Config, error) {
+	def(&c.Mode, hooks.ModeMix)
+	def(&c.Rooms, 1)
+	def(&c.Users, 100)
+	def(&c.Talkers, 5)
+	def(&c.Every, 1)
+	def(&c.Duration, 10*time.Second)
+	def(&c.Frame, 20*time.Millisecond)
+	def(&c.FramesPerPacket, 1)
+	switch {
+	case !c.Mode.Valid():
+		return c, fmt.Errorf("load: mode %q is neither forward nor mix", c.Mode)
+	case c.Rooms < 1 || c.Users < 2 || c.Rooms*c.Users > 5000:
+		return c, fmt.Errorf("load: %d rooms of %d users: at least one room, two users in it, and 5000 users in all", c.Rooms, c.Users)
+	case c.Talkers < 1 || c.Talkers > c.Users:
+		return c, fmt.Errorf("load: %d of %d users cannot talk", c.Talkers, c.Users)
+	case c.Every < 1 || c.Every > c.Rooms:
+		return c, fmt.Errorf("load: one in %d of %d rooms cannot talk", c.Every, c.Rooms)
+	case c.Duration < time.Second || c.Duration > 10*time.Minute:
+		return c, fmt.Errorf("load: duration %v is not within 1 s to 10 min", c.Duration)
+	case c.Frame != 10*time.Millisecond && c.Frame != 20*time.Millisecond:
+		return c, fmt.Errorf("load: frame %v is neither 10 nor 20 ms", c.Frame)
+	case c.FramesPerPacket < 1 || c.FramesPerPacket > 3:
+		return c, fmt.Errorf("load: %d frames a packet are not 1 to 3", c.FramesPerPacket)
+	case c.FramesPerPacket > 1 && (c.Frame != 20*time.Millisecond || c.Mode != hooks.ModeMix):
+		return c, errors.New("load: several frames a packet need a mix with frames of 20 ms")
+	}
+	return c, nil
+}
+
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// talking is how many rooms talk.
+func (c Config) talking() int { return (c.Rooms + c.Every - 1) / c.Every }
+
+// hears is how many packets a second a user should get.
+func (c Config) hears(room, user int) float64 {
+	if room%c.Every != 0 {
+		return 0
+	}
+	others := c.Talkers
+	if user < c.Talkers {
+		others--
+	}
+	perSecond := float64(time.Second / c.Frame)
+	switch {
+	case others == 0:
+		return 0
+	case c.Bare:
+		return perSecond
+	case c.Mode == hooks.ModeForward:
+		return float64(others) * perSecond
+	}
+	return perSecond
+}

@@ -1,0 +1,187 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+	"github.com/quic-go/quic-go"
+
+	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// A person is one participant: a session and the protocol, without a decoder.
+type person struct {
+	name    string
+	sess    transport.Session // nil in a bare loop
+	bare    *quic.Conn
+	results chan *signal.Result
+	entered chan struct{}
+	invited chan string
+	nextID  uint64
+	lost    atomic.Int64
+	packets atomic.Int64 // of others' voices
+	frames  atomic.Int64
+	shift   atomic.Int32 // samples, as the server asks
+}
+
+// join connects and signs in.
+func join(ctx context.Context, at ready, name string) (*person, error) {
+	sig, err := sign(name)
+	if err != nil {
+		return nil, err
+	}
+	d := transport.QUICDialer{Pin: at.Pin, Conn: func() (net.PacketConn, error) {
+		return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	}}
+	sess, err := d.Dial(ctx, at.Addr)
+	if err != nil {
+		return nil, err
+	}
+	p := &person{
+		name: name, sess: sess, results: make(chan *signal.Result, 4), entered: make(chan struct{}, 1),
+		invited: make(chan string, 1),
+	}
+	if err := p.write(signal.TypeSignIn, 0, signal.SignIn{Version: signal.Version, SDKAppID: app, UserID: name, UserSig: sig}); err != nil {
+		return nil, err
+	}
+	in := signal.NewReader(sess.Control())
+	m, err := in.Read()
+	if err != nil {
+		return nil, err
+	}
+	if m.Type != signal.TypeWelcome {
+		return nil, fmt.Errorf("load: %s instead of a welcome", m.Type)
+	}
+	go p.read(in)
+	return p, nil
+}
+
+func (p *person) write(typ signal.Type, id uint64, body any) error {
+	frame, err := signal.Encode(signal.Message{Type: typ, ID: id}, body)
+	if err != nil {
+		return err
+	}
+	_, err = p.sess.Control().Write(frame)
+	return err
+}
+
+// request asks the server and waits for the result. One goroutine asks.
+func (p *person) request(ctx context.Context, typ signal.Type, body any) (*signal.Result, error) {
+	p.nextID++
+	if err := p.write(typ, p.nextID, body); err != nil {
+		return nil, err
+	}
+	select {
+	case res := <-p.results:
+		if res.Code != 0 {
+			return nil, fmt.Errorf("load: %s: %s of %s: %v: %s", p.name, typ, p.name, res.Code, res.Message)
+		}
+		return res, nil
+	case <-p.sess.Done():
+		return nil, fmt.Errorf("load: %s was disconnected: %w", p.name, p.sess.Err())
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// read takes the server's messages.
+func (p *person) read(in *signal.Reader) {
+	seen := uint64(0)
+	for {
+		m, err := in.Read()
+		if err != nil {
+			return
+		}
+		body, err := m.Body()
+		if err != nil {
+			continue
+		}
+		if m.N > 0 && m.N-seen >= 16 {
+			seen = m.N
+			if frame, err := signal.Encode(signal.Message{Type: signal.TypeAck, Ack: seen}, nil); err == nil {
+				p.sess.Control().Write(frame)
+			}
+		}
+		switch b := body.(type) {
+		case *signal.Result:
+			p.results <- b
+		case *signal.Invited:
+			p.invited <- b.CallID
+		case *signal.Entered:
+			p.entered <- struct{}{}
+		case *signal.Track:
+			p.sess.HandleFlow(b.Flow, p.counter())
+		case *signal.Shift:
+			p.shift.Store(int32(b.Samples))
+		}
+	}
+}
+
+// counter counts the packets of a track, its frames and its gaps.
+func (p *person) counter() transport.PacketHandler {
+	var h rtp.Header
+	var next uint16
+	known := false
+	return func(packet []byte, _ time.Time) {
+		n, err := h.Unmarshal(packet)
+		if err != nil {
+			return
+		}
+		if known && h.SequenceNumber != next {
+			p.lost.Add(int64(int16(h.SequenceNumber - next)))
+		}
+		known, next = true, h.SequenceNumber+1
+		p.packets.Add(1)
+		if frames, err := codec.PacketFrames(packet[n:]); err == nil {
+			p.frames.Add(int64(frames))
+		}
+	}
+}
+
+// joinBare connects to a bare loop.
+func joinBare(ctx context.Context, at ready) (*person, error) {
+	conf := &tls.Config{
+		NextProtos: []string{bareALPN}, InsecureSkipVerify: true, // the pin decides
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if len(raw) == 1 {
+				if cert, err := x509.ParseCertificate(raw[0]); err == nil && bytes.Equal(transport.CertificatePin(cert), at.Pin) {
+					return nil
+				}
+			}
+			return errors.New("load: another certificate")
+		},
+	}
+	c, err := quic.DialAddr(ctx, at.Addr, conf, bareQUIC())
+	if err != nil {
+		return nil, err
+	}
+	p := &person{bare: c}
+	go func() {
+		for {
+			if _, err := c.ReceiveDatagram(context.Background()); err != nil {
+				return
+			}
+			p.packets.Add(1)
+			p.frames.Add(1)
+		}
+	}()
+	return p, nil
+}
+
+func (p *person) close() {
+	if p.bare != nil {
+		p.bare.CloseWithError(0, "")
+		return
+	}
+	p.sess.Close()
+}

@@ -1,0 +1,293 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/earshotrtc/earshot/engine"
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+)
+
+// A Result is what a load did and cost.
+type Result struct {
+	Config Config
+	// Admitted is how many people were in their rooms, and Hearing how many of
+	// those heard somebody.
+	Admitted, Hearing int
+	// Window is how long was measured.
+	Window time.Duration
+	// CPU is the server's, user and system, in the window; Peak its largest
+	// resident memory so far, in bytes, and Mallocs its allocations.
+	CPU     time.Duration
+	Peak    int64
+	Mallocs uint64
+	// Packets were delivered, with Frames frames in them; Lost never came.
+	Packets, Frames, Lost int64
+	// Least and Most are the frames a second, as a share of those due, that the
+	// worst and the best served of those got who should hear somebody.
+	Least, Most float64
+	Mix         engine.MixStats
+	Calibration Calibration
+}
+
+// EncodeTimes is the server's cost in encode-times a second, and XUDP per
+// packet delivered.
+func (r Result) EncodeTimes() float64 {
+	return r.CPU.Seconds() / r.Window.Seconds() / r.Calibration.Encode.Seconds()
+}
+
+func (r Result) XUDP() float64 {
+	return r.CPU.Seconds() / float64(r.Packets) / r.Calibration.SendRecv.Seconds()
+}
+
+// LateTicks is the share of ticks whose packets left more than 10 ms late.
+func (r Result) LateTicks() float64 {
+	if r.Mix.Ticks == 0 {
+		return 0
+	}
+	return float64(r.Mix.Late+r.Mix.Skipped) / float64(r.Mix.Ticks+r.Mix.Skipped)
+}
+
+const (
+	// setUpTime is how long getting everybody into the rooms may take, and
+	// settleTime how long they talk before anything is measured.
+	setUpTime  = 3 * time.Minute
+	settleTime = 3 * time.Second
+)
+
+// Run measures one load. It ends by itself, or with ctx.
+func Run(ctx context.Context, cfg Config) (r Result, err error) {
+	cfg, err = cfg.withDefaults()
+	if err != nil {
+		return r, err
+	}
+	r.Config = cfg
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server, err := startChild(ctx, "server", cfg)
+	if err != nil {
+		return r, err
+	}
+	defer server.close()
+	var at ready
+	if err := server.read(&at); err != nil {
+		return r, err
+	}
+	calibration, err := startChild(ctx, "calibration", cfg)
+	if err != nil {
+		return r, err
+	}
+	defer calibration.close()
+	voices, err := record(cfg.Frame)
+	if err != nil {
+		return r, err
+	}
+	people := make([]*person, cfg.Rooms*cfg.Users)
+	defer func() {
+		for _, p := range people {
+			if p != nil {
+				p.close()
+			}
+		}
+	}()
+	setup, stop := context.WithTimeout(ctx, setUpTime)
+	defer stop()
+	if err := arrive(setup, cfg, at, people); err != nil {
+		return r, err
+	}
+	talkers, err := enter(setup, cfg, people, voices)
+	if err != nil {
+		return r, err
+	}
+	r.Admitted = len(people)
+
+	talking, hush := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { talk(talking, talkers, cfg.Frame, !cfg.Unsteered) })
+	defer func() { hush(); wg.Wait() }()
+	if err := wait(ctx, settleTime); err != nil {
+		return r, err
+	}
+	var before, after mark
+	if err := server.ask("begin", &before); err != nil {
+		return r, err
+	}
+	counts := count(people)
+	began := time.Now()
+	// A calibration a little shorter than the window falls whole into it.
+	calibrated := make(chan error, 1)
+	go func() {
+		d := cfg.Duration - 300*time.Millisecond
+		calibrated <- calibration.ask(fmt.Sprint(int64(d)), &r.Calibration)
+	}()
+	if err := wait(ctx, cfg.Duration); err != nil {
+		return r, err
+	}
+	if err := server.ask("end", &after); err != nil {
+		return r, err
+	}
+	r.Window = time.Since(began)
+	done := count(people)
+	if err := <-calibrated; err != nil {
+		return r, err
+	}
+	r.CPU, r.Peak, r.Mallocs = after.CPU-before.CPU, after.Peak, after.Mallocs-before.Mallocs
+	r.Mix = after.Mix.Since(before.Mix)
+	r.tally(counts, done)
+	return r, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type counted struct{ packets, frames, lost int64 }
+
+func count(people []*person) []counted {
+	out := make([]counted, len(people))
+	for i, p := range people {
+		out[i] = counted{p.packets.Load(), p.frames.Load(), p.lost.Load()}
+	}
+	return out
+}
+
+// tally adds up what everybody got.
+func (r *Result) tally(before, after []counted) {
+	r.Least, r.Most = 1e9, 0
+	for i := range after {
+		r.Packets += after[i].packets - before[i].packets
+		frames := after[i].frames - before[i].frames
+		r.Frames += frames
+		r.Lost += after[i].lost - before[i].lost
+		due := r.Config.hears(i/r.Config.Users, i%r.Config.Users) * r.Window.Seconds()
+		if r.Config.Bare {
+			due /= float64(r.Config.FramesPerPacket)
+		}
+		if due == 0 {
+			continue
+		}
+		share := float64(frames) / due
+		r.Least, r.Most = min(r.Least, share), max(r.Most, share)
+		if frames > 0 {
+			r.Hearing++
+		}
+	}
+}
+
+// arrive connects everybody, a few at a time.
+func arrive(ctx context.Context, cfg Config, at ready, people []*person) error {
+	return each(ctx, len(people), func(i int) (err error) {
+		if cfg.Bare {
+			people[i], err = joinBare(ctx, at)
+		} else {
+			people[i], err = join(ctx, at, fmt.Sprintf("user%d", i))
+		}
+		return err
+	})
+}
+
+// each does something for each of n, a few at a time, and returns the first
+// error.
+func each(ctx context.Context, n int, do func(i int) error) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	tokens := make(chan struct{}, 8)
+	for i := range n {
+		select {
+		case tokens <- struct{}{}:
+		case <-ctx.Done():
+			wg.Wait()
+			return errors.Join(first, ctx.Err())
+		}
+		wg.Go(func() {
+			defer func() { <-tokens }()
+			if err := do(i); err != nil {
+				mu.Lock()
+				if first == nil {
+					first = err
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
+
+// enter brings everybody into their rooms, and lets those who talk publish.
+func enter(ctx context.Context, cfg Config, people []*person, voices []voice) ([]*talker, error) {
+	talkers := make([]*talker, cfg.talking()*cfg.Talkers)
+	err := each(ctx, cfg.Rooms, func(room int) error {
+		in := people[room*cfg.Users : (room+1)*cfg.Users]
+		id := ""
+		if !cfg.Bare {
+			var err error
+			if id, err = gather(ctx, in); err != nil {
+				return err
+			}
+		}
+		if room%cfg.Every != 0 {
+			return nil
+		}
+		for i, p := range in[:cfg.Talkers] {
+			t, err := publish(ctx, p, id, voices[(room+i)%len(voices)])
+			if err != nil {
+				return err
+			}
+			talkers[room/cfg.Every*cfg.Talkers+i] = t
+		}
+		return nil
+	})
+	return talkers, err
+}
+
+// gather makes the first of some people call the others, who answer.
+func gather(ctx context.Context, people []*person) (callID string, err error) {
+	var others []string
+	for _, p := range people[1:] {
+		others = append(others, p.name)
+	}
+	call := signal.Call{UserIDs: others[:min(len(others), 1000)], IsGroup: true, Media: hooks.MediaAudio, TimeoutMS: int(setUpTime / time.Millisecond)}
+	res, err := people[0].request(ctx, signal.TypeCall, call)
+	if err != nil {
+		return "", err
+	}
+	err = each(ctx, len(people), func(i int) error {
+		p := people[i]
+		switch {
+		case i == 0:
+		case i <= len(call.UserIDs):
+			select {
+			case <-p.invited:
+			case <-ctx.Done():
+				return fmt.Errorf("load: %s was not invited: %w", p.name, ctx.Err())
+			}
+			if _, err := p.request(ctx, signal.TypeAccept, signal.Enter{CallID: res.CallID}); err != nil {
+				return err
+			}
+		default:
+			if _, err := p.request(ctx, signal.TypeJoin, signal.Enter{CallID: res.CallID}); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-p.entered:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("load: %s did not get in: %w", p.name, ctx.Err())
+		}
+	})
+	return res.CallID, err
+}

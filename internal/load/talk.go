@@ -1,0 +1,147 @@
+package load
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/codec/libopus"
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/internal/speech"
+	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// A voice is recorded speech as the packets of a client.
+type voice struct {
+	packets [][]byte
+	levels  []byte // RFC 6464
+}
+
+// record encodes the recorded voices as a client does.
+func record(frame time.Duration) ([]voice, error) {
+	var out []voice
+	for _, name := range speech.Voices() {
+		cfg, err := codec.EncoderConfig{FrameDuration: frame}.WithDefaults()
+		if err != nil {
+			return nil, err
+		}
+		enc, err := libopus.Driver{}.NewEncoder(cfg)
+		if err != nil {
+			return nil, err
+		}
+		var v voice
+		pcm, n := speech.PCM(name), cfg.FrameSamples()
+		buf := make([]byte, codec.MaxPacketSize)
+		for len(pcm) >= n {
+			k, err := enc.Encode(pcm[:n], buf)
+			if err != nil {
+				return nil, err
+			}
+			level := mixer.Level(pcm[:n])
+			v.packets = append(v.packets, append([]byte(nil), buf[:k]...))
+			v.levels = append(v.levels, byte(min(127, -level))|1<<7)
+			pcm = pcm[n:]
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// A talker is a person who speaks, without a pause.
+type talker struct {
+	p     *person
+	voice voice
+	at    int
+	flow  uint64
+	h     rtp.Header
+	buf   [transport.MaxPacketSize]byte
+	due   time.Time
+	quiet int // frames since the last that was loud
+}
+
+// publish announces a person's microphone.
+func publish(ctx context.Context, p *person, callID string, v voice) (*talker, error) {
+	t := &talker{p: p, voice: v}
+	if p.bare != nil {
+		return t, nil
+	}
+	res, err := p.request(ctx, signal.TypePublish, signal.Publish{CallID: callID, Kind: signal.KindAudio})
+	if err != nil {
+		return nil, err
+	}
+	var seed [6]byte
+	rand.Read(seed[:])
+	t.flow = res.Track.Flow
+	t.h = rtp.Header{
+		Version: 2, PayloadType: res.Track.PayloadType, SSRC: res.Track.SSRC, Marker: true,
+		SequenceNumber: binary.BigEndian.Uint16(seed[:]), Timestamp: binary.BigEndian.Uint32(seed[2:]),
+	}
+	return t, nil
+}
+
+// shiftable is the level, in -dBov, from which a frame is as good as silence:
+// there a client moves its frames when it is asked to.
+const shiftable = 45
+
+// speak sends one frame, and says when the next is due.
+func (t *talker) speak(frame time.Duration, steered bool) {
+	i := t.at % len(t.voice.packets)
+	t.at++
+	payload, level := t.voice.packets[i], t.voice.levels[i]
+	if t.p.bare != nil {
+		t.p.bare.SendDatagram(payload)
+		t.due = t.due.Add(frame)
+		return
+	}
+	n, err := t.h.MarshalTo(t.buf[:])
+	if err != nil {
+		return
+	}
+	t.buf[0] |= 1 << 4
+	n += copy(t.buf[n:], []byte{0xBE, 0xDE, 0, 1, 1 << 4, level, 0, 0})
+	n += copy(t.buf[n:], payload)
+	t.p.sess.Send(transport.Packet{Flow: t.flow, Deadline: time.Now().Add(200 * time.Millisecond), Payload: t.buf[:n]})
+	t.h.Marker = false
+	t.h.SequenceNumber++
+	t.h.Timestamp += uint32(frame * codec.SampleRate / time.Second)
+	t.due = t.due.Add(frame)
+	if shift := t.p.shift.Load(); steered && shift > 0 && level&0x7f > shiftable {
+		t.p.shift.Store(0)
+		t.h.Timestamp += uint32(shift)
+		t.due = t.due.Add(time.Duration(shift) * time.Second / codec.SampleRate)
+	}
+}
+
+// talk makes all talkers speak until ctx ends, each at a phase of their own.
+func talk(ctx context.Context, talkers []*talker, frame time.Duration, steered bool) {
+	start := time.Now()
+	for i, t := range talkers {
+		// Evenly spread over the frame, and in no order.
+		t.due = start.Add(frame * time.Duration(i*7%len(talkers)) / time.Duration(len(talkers)))
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		now := time.Now()
+		next := now.Add(frame)
+		for _, t := range talkers {
+			for !t.due.After(now) {
+				t.speak(frame, steered)
+			}
+			if t.due.Before(next) {
+				next = t.due
+			}
+		}
+		timer.Reset(time.Until(next))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

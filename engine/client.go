@@ -157,6 +157,10 @@ type Client struct {
 	opening  bool                     // OpenCamera is at work
 	remote   map[uint64]*signal.Track // the others' tracks
 	interval time.Duration            // of volume callbacks; 0 is off
+	// qualities are those of everyone's connection in this call, and
+	// qualityTimer tells the listener again.
+	qualities    map[string]hooks.Quality
+	qualityTimer *time.Timer
 
 	play  playout
 	video remoteVideos

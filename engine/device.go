@@ -92,6 +92,7 @@ type device struct {
 	n        uint64     // number of the last event
 	outbox   []event    // not yet acknowledged
 	received uint64     // ID of the last request carried out
+	told     toldQuality
 }
 
 type event struct {

@@ -254,7 +254,10 @@ func (c *Client) enterRoom(callID string) (start func()) {
 func (c *Client) leaveRoom() {
 	c.mu.Lock()
 	stop := c.leave
-	c.leave, c.remote = nil, nil
+	c.leave, c.remote, c.qualities = nil, nil, nil
+	if c.qualityTimer != nil {
+		c.qualityTimer.Stop()
+	}
 	c.mu.Unlock()
 	if stop != nil {
 		stop()
@@ -264,19 +267,49 @@ func (c *Client) leaveRoom() {
 	c.video.clear(c.link.Load().sess)
 }
 
+// quality takes what the server says of everyone's connection, all of it or
+// what has changed. The listener is told of the first at once, and then every
+// qualityEvery.
 func (c *Client) quality(q *signal.Quality) {
 	if id, err := c.callIn(callstate.In); err != nil || id != q.CallID {
 		return // it was on its way when the call ended
 	}
-	var local hooks.UserQuality
-	var remote []hooks.UserQuality
+	c.mu.Lock()
+	first := c.qualities == nil
+	if q.All || first {
+		c.qualities = make(map[string]hooks.Quality)
+	}
 	for _, u := range q.Users {
-		if u.UserID == c.cfg.UserID {
-			local = hooks.UserQuality(u)
-		} else {
-			remote = append(remote, hooks.UserQuality(u))
+		c.qualities[u.UserID] = u.Quality
+	}
+	c.mu.Unlock()
+	if first {
+		c.tellQuality()
+	}
+}
+
+// tellQuality tells the listener how good everyone's connection is, and again
+// after qualityEvery, as long as the client is in the call.
+func (c *Client) tellQuality() {
+	local := hooks.UserQuality{UserID: c.cfg.UserID}
+	var remote []hooks.UserQuality
+	c.mu.Lock()
+	if c.qualities == nil || c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	if c.qualityTimer == nil {
+		c.qualityTimer = time.AfterFunc(qualityEvery, c.tellQuality)
+	} else {
+		c.qualityTimer.Reset(qualityEvery)
+	}
+	for _, u := range c.seat.Users {
+		if q, known := c.qualities[u]; known {
+			remote = append(remote, hooks.UserQuality{UserID: u, Quality: q})
 		}
 	}
+	local.Quality = c.qualities[c.cfg.UserID]
+	c.mu.Unlock()
 	c.cb.postLatest(latestQuality, func(l hooks.Listener) { l.OnNetworkQuality(local, slices.Clone(remote)) })
 }
 

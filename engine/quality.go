@@ -39,9 +39,23 @@ func qualityOf(s, last transport.Stats, now time.Time) hooks.Quality {
 	return hooks.QualityVeryBad
 }
 
+// qualitySlices is over how many parts of qualityEvery the telling is spread,
+// lest a server with a thousand in calls have a thousand messages to write at
+// once, and a room's tick come late for it.
+const qualitySlices = 20
+
+// rounds is the goroutine that rates connections, a round every qualityEvery,
+// and tells those who are in calls, some in each part of it.
+type rounds struct {
+	srv   *Server
+	slice int
+	calls []talking
+}
+
 // talking is a call and the devices in its room at one moment.
 type talking struct {
 	callID string
+	room   *room
 	devs   []*device
 }
 
@@ -51,35 +65,87 @@ func (s *Server) inCalls(into []talking) []talking {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, c := range s.calls {
-		into = append(into, talking{id, c.room.devs})
+		into = append(into, talking{id, c.room, c.room.devs})
 	}
 	return into
 }
 
-// tellQuality tells those in each call how good everyone's connection is.
-func (s *Server) tellQuality(calls []talking, now time.Time) {
-	for _, c := range calls {
-		q := signal.Quality{CallID: c.callID}
-		for _, d := range c.devs {
-			q.Users = append(q.Users, signal.UserQuality{UserID: d.userID, Quality: d.quality(now)})
+// next does one part. With the first everybody is rated. Those who have not
+// been told anything yet are told all of it, others what has changed, since in a
+// room of a hundred all of it for all would be more to send than the sound.
+func (r *rounds) next(now time.Time) {
+	if r.slice == 0 {
+		r.calls = r.srv.inCalls(r.calls[:0])
+		for _, c := range r.calls {
+			c.room.rate(c, now)
 		}
-		frame, err := signal.Encode(signal.Message{Type: signal.TypeQuality}, q)
-		if err != nil {
-			s.log.Debug("cannot tell qualities", "err", err)
-			continue
+	}
+	for k, c := range r.calls {
+		for i := (r.slice + k) % qualitySlices; i < len(c.devs); i += qualitySlices {
+			c.devs[i].tellQuality(c.room)
 		}
-		for _, d := range c.devs {
-			d.mu.Lock()
-			if d.conn != nil {
-				d.conn.out.enqueue(frame)
-			}
-			d.mu.Unlock()
+	}
+	r.slice = (r.slice + 1) % qualitySlices
+}
+
+// rate rates the devices of a room and puts that into messages. It is for the
+// goroutine of the rounds alone, as the room's qualities are.
+func (r *room) rate(c talking, now time.Time) {
+	last := r.qualities
+	r.qualities = make(map[*device]hooks.Quality, len(c.devs))
+	all, changed := signal.Quality{CallID: c.callID, All: true}, signal.Quality{CallID: c.callID}
+	for _, d := range c.devs {
+		q := d.quality(now)
+		r.qualities[d] = q
+		u := signal.UserQuality{UserID: d.userID, Quality: q}
+		all.Users = append(all.Users, u)
+		if was, told := last[d]; !told || was != q {
+			changed.Users = append(changed.Users, u)
 		}
+	}
+	r.round++
+	r.allQualities, r.newQualities = r.encode(all), nil
+	if len(changed.Users) > 0 {
+		r.newQualities = r.encode(changed)
 	}
 }
 
-// quality is that of the device's connection since it was last asked. Only the
-// goroutine that tells qualities may ask.
+func (r *room) encode(q signal.Quality) []byte {
+	frame, err := signal.Encode(signal.Message{Type: signal.TypeQuality}, q)
+	if err != nil {
+		r.srv.log.Debug("cannot tell qualities", "err", err)
+	}
+	return frame
+}
+
+// tellQuality tells the device how good everyone's connection is, or what has
+// changed since it was told in the round before, if anything has.
+func (d *device) tellQuality(r *room) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conn == nil {
+		return
+	}
+	frame := r.newQualities
+	if t := d.told; t.conn != d.conn || t.room != r || t.round != r.round-1 {
+		frame = r.allQualities
+	}
+	d.told = toldQuality{d.conn, r, r.round}
+	if frame != nil {
+		d.conn.out.enqueue(frame)
+	}
+}
+
+// toldQuality is on which connection, of which room and in which round a device
+// was last told.
+type toldQuality struct {
+	conn  *conn
+	room  *room
+	round uint64
+}
+
+// quality rates the device's connection since it was last asked. Only the
+// goroutine of the rounds may ask.
 func (d *device) quality(now time.Time) hooks.Quality {
 	sess := d.session.Load()
 	if sess == nil {

@@ -55,6 +55,11 @@ type room struct {
 	route  atomic.Pointer[routes]
 	mix    *mixing     // nil while nobody receives it
 	meter  mixer.Meter // how loud everybody is, if a plugin wants to know
+
+	// What is told of connections, the rounds' own: see rounds.
+	round                      uint64
+	qualities                  map[*device]hooks.Quality
+	allQualities, newQualities []byte
 }
 
 // routes says where each track's packets go. It is never changed, only

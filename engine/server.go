@@ -337,34 +337,20 @@ func (s *Server) accept(l transport.Listener) {
 	}
 }
 
-// listenFor notes once a second whom it still hears of those in calls (a
-// session's LastHeard is as good as it is asked for, see lost), and tells them
-// how good everyone's connection is.
+// listenFor rates the connections of those in calls and tells them so, a part
+// at a time. That also notes whom the server still hears: a session's LastHeard
+// is as good as it is asked for, see lost.
 func (s *Server) listenFor() {
 	defer s.wg.Done()
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(qualityEvery / qualitySlices)
 	defer tick.Stop()
-	told := time.Now()
-	var calls []talking
+	r := rounds{srv: s}
 	for {
-		var now time.Time
 		select {
 		case <-s.done:
 			return
-		case now = <-tick.C:
-		}
-		calls = s.inCalls(calls[:0])
-		if now.Sub(told) >= qualityEvery {
-			told = now
-			s.tellQuality(calls, now)
-			continue
-		}
-		for _, c := range calls {
-			for _, d := range c.devs {
-				if sess := d.session.Load(); sess != nil {
-					(*sess).Stats()
-				}
-			}
+		case now := <-tick.C:
+			r.next(now)
 		}
 	}
 }

@@ -358,10 +358,12 @@ type Record struct {
 	DurationMS int64              `json:"durationMS,omitempty"`
 }
 
-// Quality tells how good the connections of those in the call are.
+// Quality tells how good the connections of those in the call are: of all, or
+// of those of whom it has changed since the last time.
 type Quality struct {
 	CallID string        `json:"callID"`
-	Users  []UserQuality `json:"users"`
+	Users  []UserQuality `json:"users,omitempty"`
+	All    bool          `json:"all,omitempty"`
 }
 
 // UserQuality is one user's quality.

@@ -42,7 +42,7 @@ var samples = map[Type]any{
 	TypeUserInfo:  &UserRef{UserID: "bob"},
 	TypeRecent:    &Recent{Result: hooks.RecordMissed, After: "x", Limit: 7},
 
-	TypeQuality:    &Quality{CallID: "c1", Users: []UserQuality{{"alice", hooks.QualityGood}}},
+	TypeQuality:    &Quality{CallID: "c1", Users: []UserQuality{{"alice", hooks.QualityGood}}, All: true},
 	TypeShift:      &Shift{TrackID: 5, Samples: 431},
 	TypeInvitees:   &Invitees{CallID: "c1", UserIDs: []string{"bob"}},
 	TypeSwitched:   &Switched{CallID: "c1", UserID: "bob", From: hooks.MediaVideo, Media: hooks.MediaAudio},

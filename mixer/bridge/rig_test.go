@@ -61,6 +61,8 @@ type mic struct {
 	seq   uint16
 	ts    uint32
 	buf   [codec.MaxPacketSize]byte
+
+	packet jitter.Packet
 	// change may alter a packet on its way, or drop it.
 	change func(p *jitter.Packet) bool
 }
@@ -98,10 +100,10 @@ func (m *mic) send(at time.Time) {
 		panic(err)
 	}
 	m.seq++
-	p := jitter.Packet{SequenceNumber: m.seq, Timestamp: m.ts, Marker: m.marks, Payload: m.buf[:n], Arrival: at}
+	m.packet = jitter.Packet{SequenceNumber: m.seq, Timestamp: m.ts, Marker: m.marks, Payload: m.buf[:n], Arrival: at}
 	m.marks = false
-	if m.change == nil || m.change(&p) {
-		m.src.Push(p)
+	if m.change == nil || m.change(&m.packet) {
+		m.src.Push(m.packet)
 	}
 }
 

@@ -30,10 +30,12 @@ type Source struct {
 	br  *Bridge
 	cfg SourceConfig
 
-	making sync.Mutex // while the buffer is being made
-	buf    atomic.Pointer[jitter.Buffer]
-	pushed atomic.Uint64
-	broken atomic.Bool // the driver would not make a decoder
+	guard   guard      // Push's own
+	making  sync.Mutex // while the buffer is being made
+	buf     atomic.Pointer[jitter.Buffer]
+	pushed  atomic.Uint64
+	refused atomic.Uint64
+	broken  atomic.Bool // the driver would not make a decoder
 
 	// What follows is Tick's own.
 	position mixer.Vector
@@ -114,8 +116,13 @@ func (s *Source) ClearPosition() {
 }
 
 // Push takes a packet from the network, in any order and at any time; its
-// payload is copied. What a jitter buffer cannot use is dropped and counted.
+// payload is copied. What a jitter buffer cannot use is dropped and counted, and
+// so is all of a track whose packets are no Opus. One goroutine pushes.
 func (s *Source) Push(p jitter.Packet) {
+	if !s.guard.pass(p) {
+		s.refused.Add(1)
+		return
+	}
 	buf := s.buf.Load()
 	if buf == nil {
 		if buf = s.make(); buf == nil {
@@ -147,6 +154,9 @@ func (s *Source) make() *jitter.Buffer {
 	s.buf.Store(buf)
 	return buf
 }
+
+// Refused is how many packets were dropped because the track's are no Opus.
+func (s *Source) Refused() uint64 { return s.refused.Load() }
 
 // Stats are those of the track's jitter buffer.
 func (s *Source) Stats() jitter.Stats {

@@ -4,12 +4,16 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/earshotrtc/earshot/codec"
 	"github.com/earshotrtc/earshot/codec/libopus"
+	"github.com/earshotrtc/earshot/codec/pionopus"
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/internal/audio"
@@ -366,4 +370,223 @@ func TestDominantSpeakerIsTold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A driver that does as it is told: its encoders panic once it is set to.
+type fragileDriver struct {
+	libopus.Driver
+	broken *atomic.Bool
+}
+
+type fragileEncoder struct {
+	codec.Encoder
+	broken *atomic.Bool
+}
+
+func (d fragileDriver) NewEncoder(cfg codec.EncoderConfig) (codec.Encoder, error) {
+	e, err := d.Driver.NewEncoder(cfg)
+	return fragileEncoder{e, d.broken}, err
+}
+
+func (e fragileEncoder) Encode(pcm []int16, packet []byte) (int, error) {
+	// Only a loud mix breaks it: that of the room where somebody speaks.
+	if e.broken.Load() && mixer.Level(pcm) > -30 {
+		panic("the encoder is broken")
+	}
+	return e.Encoder.Encode(pcm, packet)
+}
+
+// What panics in one room's tick ends that room's call, with word to those in
+// it, and no other.
+func TestPanicInOneRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := new(atomic.Bool)
+		srv := serve(t, func(c *engine.ServerConfig) {
+			c.Codec, c.Mode = fragileDriver{broken: broken}, hooks.ModeMix
+		})
+		pair := func(a, b string, mic engine.PCMSource) (*engine.Client, *engine.Client, *recorder) {
+			ca, _ := dial(t, srv, a, func(c *engine.ClientConfig) { c.Codec, c.Microphone = libopus.Driver{}, mic })
+			cb, rb := dial(t, srv, b, func(c *engine.ClientConfig) { c.Codec = libopus.Driver{} })
+			must(t, ca.Call(t.Context(), b, hooks.MediaAudio))
+			rb.wait(t, "invited")
+			must(t, cb.Accept(t.Context()))
+			return ca, cb, rb
+		}
+		_, _, r1 := pair("alice", "u1", audio.NewSource(audio.SourceConfig{PCM: speech.PCM("alice"), Loop: true}))
+		quiet := speech.PCM("bob")
+		low := make([]int16, len(quiet))
+		for i, v := range quiet {
+			low[i] = v / 30
+		}
+		_, u2, r2 := pair("bob", "u2", audio.NewSource(audio.SourceConfig{PCM: low, Loop: true}))
+		time.Sleep(2 * time.Second) // virtual
+		broken.Store(true)
+		r1.wait(t, "end ended by server")
+		heard, stop := record(u2)
+		time.Sleep(3 * time.Second) // virtual
+		stop()
+		if l := like(heard.PCM, "bob"); l < 0.7 {
+			t.Errorf("in the other room bob is heard to %.2f", l)
+		}
+		for _, e := range r2.all() {
+			if strings.HasPrefix(e, "end") {
+				t.Errorf("the other room was told %q", e)
+			}
+		}
+	})
+}
+
+// A plugin may change each talker's sound where it is mixed, and is told how
+// loud everybody is, in rooms that mix and in rooms that forward.
+func TestProcessorAndVolumes(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		mode  hooks.RoomMode
+		trust bool
+		codec codec.Driver
+	}{
+		{"mix", hooks.ModeMix, false, libopus.Driver{}},
+		{"forward, decoded", hooks.ModeForward, false, pionopus.Driver{}},
+		{"forward, trusted", hooks.ModeForward, true, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var told []hooks.RoomVolumes
+				frames := 0
+				w := gatherCrowd(t, func(cfg *engine.ServerConfig) {
+					cfg.Mode, cfg.Codec, cfg.TrustLevels = c.mode, c.codec, c.trust
+					cfg.Plugins = []hooks.Plugin{{
+						Volumes: func(v hooks.RoomVolumes) {
+							mu.Lock()
+							told = append(told, v)
+							mu.Unlock()
+						},
+						Processor: func(tr hooks.TrackInfo) hooks.PCMHook {
+							if tr.UserID != "alice" {
+								return nil
+							}
+							return func(pcm []int16) {
+								frames++
+								for i := range pcm {
+									pcm[i] /= 16
+								}
+							}
+						},
+					}, {Processor: func(hooks.TrackInfo) hooks.PCMHook { panic("no") }}}
+				}, nil, "alice", "u1")
+				heard := w.hears("u1", 6*time.Second)
+				synctest.Wait()
+				level := loudness(heard[2*48000:])
+				if c.mode == hooks.ModeMix && (level > -38 || frames < 250) || c.mode == hooks.ModeForward && (level < -28 || frames != 0) {
+					t.Errorf("alice is heard at %.1f dBov; the hook saw %d frames", level, frames)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				loud, speech := 0, 0
+				for _, v := range told {
+					if v.CallID != w.callID {
+						t.Errorf("volumes of call %q", v.CallID)
+					}
+					for _, u := range v.Users {
+						if u.UserID != "alice" || u.Volume < 20 || v.Total != u.Volume {
+							t.Errorf("told %+v", v)
+						}
+						loud++
+						if u.Voice {
+							speech++
+						}
+					}
+				}
+				if len(told) < 18 || loud < 15 || speech < loud*2/3 {
+					t.Errorf("told %d times, of alice %d times, speaking %d times", len(told), loud, speech)
+				}
+			})
+		})
+	}
+}
+
+// What cannot be mixed is said so, at the border.
+func TestMixErrors(t *testing.T) {
+	for name, change := range map[string]func(*engine.ServerConfig){
+		"no codec":            func(c *engine.ServerConfig) { c.Mode = hooks.ModeMix },
+		"a codec that cannot": func(c *engine.ServerConfig) { c.Mode, c.Codec = hooks.ModeMix, pionopus.Driver{} },
+		"no such mode":        func(c *engine.ServerConfig) { c.Mode = "mixed" },
+		"frames of 30 ms": func(c *engine.ServerConfig) {
+			c.Mode, c.Codec, c.Mix.FrameDuration = hooks.ModeMix, libopus.Driver{}, 30*time.Millisecond
+		},
+		"too many talkers": func(c *engine.ServerConfig) { c.Mode, c.Codec, c.Mix.Talkers = hooks.ModeMix, libopus.Driver{}, 16 },
+	} {
+		cfg := engine.ServerConfig{InProcess: true, SDKAppID: testApp, Key: testKey}
+		change(&cfg)
+		if _, err := engine.NewServer(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		srv := serve(t, nil)
+		var e *engine.Error
+		alice, _ := dial(t, srv, "alice", func(c *engine.ClientConfig) { c.Receive = hooks.ModeMix })
+		bob, b := dial(t, srv, "bob", nil)
+		if err := alice.Call(t.Context(), "bob", hooks.MediaAudio); !errors.As(err, &e) || e.Code != hooks.CodeUnsupported {
+			t.Errorf("a call for a mix where there is none: %v", err)
+		}
+		must(t, alice.SetReceiveMode(t.Context(), hooks.ModeForward))
+		must(t, alice.Call(t.Context(), "bob", hooks.MediaAudio))
+		b.wait(t, "invited")
+		must(t, bob.Accept(t.Context()))
+		if err := bob.SetReceiveMode(t.Context(), hooks.ModeMix); !errors.As(err, &e) || e.Code != hooks.CodeUnsupported {
+			t.Errorf("asking for a mix in a call: %v", err)
+		}
+		if err := bob.SetReceiveMode(t.Context(), "loud"); !errors.As(err, &e) || e.Code != hooks.CodeBadParam {
+			t.Errorf("no such mode: %v", err)
+		}
+		if err := srv.SetRoomMode(b.callID(), hooks.ModeMix); !errors.As(err, &e) || e.Code != hooks.CodeUnsupported {
+			t.Errorf("a room's mode: %v", err)
+		}
+		if err := srv.SetRoomMode("nocall", hooks.ModeForward); !errors.As(err, &e) {
+			t.Errorf("no such call: %v", err)
+		}
+		if _, err := engine.Dial(t.Context(), engine.ClientConfig{Dialer: srv.Pipe(), UserID: "x", UserSig: "x", Receive: "loud"}); !errors.As(err, &e) {
+			t.Errorf("a client's mode: %v", err)
+		}
+	})
+}
+
+// A whole room can be switched between mixing and forwarding in the middle of a
+// call, and a client that loses its connection gets its mix again.
+func TestRoomModeAndResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := gatherCrowd(t, func(c *engine.ServerConfig) { c.Mode = hooks.ModeForward }, nil, "alice", "u1", "u2")
+		for i, mode := range []hooks.RoomMode{hooks.ModeMix, hooks.ModeForward, hooks.ModeMix, hooks.ModeDefault} {
+			must(t, w.srv.SetRoomMode(w.callID, mode))
+			time.Sleep(100 * time.Millisecond) // virtual
+			if l := like(w.hears("u1", 3*time.Second), "alice"); l < 0.75 {
+				t.Errorf("switch %d, to %q: alice is heard to %.2f", i, mode, l)
+			}
+			if rooms := w.srv.MixStats().Rooms; rooms != map[bool]int{true: 1}[mode == hooks.ModeMix] {
+				t.Errorf("switch %d, to %q: %d rooms mix", i, mode, rooms)
+			}
+		}
+		if s := w.srv.MixStats(); s.Late != 0 || s.Skipped != 0 || s.Encoded == 0 || s.Ticks == 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// The server asks talkers to begin their frames so that packets come just
+// before the tick, and they do.
+func TestTalkersAreSteered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := gatherCrowd(t, nil, nil, "alice", "bob", "u1")
+		time.Sleep(5 * time.Second) // virtual
+		for _, wait := range engine.Waits(w.srv, w.callID) {
+			if wait < time.Millisecond || wait > 5*time.Millisecond {
+				t.Errorf("a talker's packets come %v before the tick", wait)
+			}
+		}
+		if len(engine.Waits(w.srv, w.callID)) != 2 {
+			t.Fatal("two talk")
+		}
+	})
 }

@@ -1,6 +1,9 @@
 package jitter
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // The weights of the delay, chosen with TestDelay.
 const (
@@ -11,6 +14,9 @@ const (
 	// weigh as much as one sample of delay.
 	breakCost  = 8 * time.Millisecond
 	breakShare = 8
+	// changeShare is how many tenths of a sample of delay a sample of change in
+	// 200 ms weighs.
+	changeShare = 5
 )
 
 // An estimator remembers how late packets were over the last seconds. All its
@@ -79,20 +85,24 @@ func (e *estimator) now() int64 {
 	return m
 }
 
-// target is the delay that costs least: each bucket whose maximum is above it
-// is one break, as long as the maximum is above it.
+// target is the delay that costs least: a constant one over all that is
+// remembered, or one that follows the network, whichever would have been
+// cheaper.
 func (e *estimator) target() int64 {
-	s := e.sorted[:0]
-	for _, v := range e.max[:e.n] { // insertion sort, largest first
-		s = append(s, v)
-		i := len(s) - 1
-		for ; i > 0 && s[i-1] < v; i-- {
-			s[i] = s[i-1]
-		}
-		s[i] = v
+	still, stillCost := e.constant()
+	moving, movingCost := e.following()
+	if movingCost < stillCost {
+		return max(moving, e.now())
 	}
+	return still
+}
+
+// constant is the constant delay that costs least: each bucket whose maximum is
+// above it is one break, as long as the maximum is above it.
+func (e *estimator) constant() (best, bestCost int64) {
+	s := e.sort(func(i int) int64 { return e.max[i] }, e.n)
 	floor := e.now()
-	best, bestCost := s[0], s[0]
+	best, bestCost = s[0], s[0]
 	var over int64 // sum of the maxima above v
 	for i, v := range s {
 		v = max(v, floor)
@@ -105,7 +115,60 @@ func (e *estimator) target() int64 {
 			break
 		}
 	}
-	return best
+	return best, bestCost
+}
+
+// following is what a delay costs that keeps a margin above the latest packets:
+// cheap where the network changes slowly, as a queue does that fills and drains.
+// Every change of it is sound stretched or cut, which costs, too.
+func (e *estimator) following() (now, cost int64) {
+	const least = 10 // buckets that say something
+	if e.n < least {
+		return 0, math.MaxInt64
+	}
+	at := func(i int) int64 { return e.max[(e.cur-i+buckets)%buckets] } // i buckets ago
+	// Two buckets back, so that a late one is remembered for 400 ms at least.
+	base := func(i int) int64 { return max(at(i+1), at(i+2)) }
+	n := e.n - 2
+	var level, change int64
+	for i := range n {
+		level += base(i)
+		if i+1 < n {
+			d := base(i) - base(i+1)
+			change += max(d, -d)
+		}
+	}
+	level = level/int64(n) + change/int64(n)*changeShare/10
+	s := e.sort(func(i int) int64 { return at(i) - base(i) }, n)
+	best, bestCost := s[0], s[0]
+	var over int64
+	for i, v := range s {
+		v = max(v, 0)
+		broken := over - int64(i)*v
+		over += s[i]
+		if c := v + int64(i)*e.cost + broken/breakShare; c < bestCost {
+			best, bestCost = v, c
+		}
+		if v == 0 {
+			break
+		}
+	}
+	return max(at(0), at(1), at(2)) + best, level + bestCost
+}
+
+// sort returns n values, the largest first.
+func (e *estimator) sort(value func(i int) int64, n int) []int64 {
+	s := e.sorted[:0]
+	for k := range n {
+		v := value(k)
+		s = append(s, v)
+		i := len(s) - 1
+		for ; i > 0 && s[i-1] < v; i-- {
+			s[i] = s[i-1]
+		}
+		s[i] = v
+	}
+	return s
 }
 
 func samplesOf(d time.Duration, rate int) int64 {

@@ -77,7 +77,11 @@ type Buffer struct {
 	sum  uint64 // squares of the piece of sound whose level is being taken
 	sumN int
 
+	lossRate float64 // share of packets that did not come, of the last hundred or so
+	noise    noise
+
 	wait     float64 // mean nanoseconds from arrival to play
+	longest  float64 // the longest of late, sinking slowly
 	lastPull time.Time
 	lastN    int64
 }
@@ -128,6 +132,8 @@ func (b *Buffer) clear() {
 	b.peak = mixer.Silence
 	b.fadeIn = false
 	b.sum, b.sumN = 0, 0
+	b.lossRate = 0
+	b.noise = noise{seed: 1}
 }
 
 // Concealment plays as it is for 60 ms, then fades out until 120 ms.
@@ -146,7 +152,7 @@ func (b *Buffer) Pull(pcm []int16, now time.Time) Result {
 	for i := 0; i < n; {
 		if b.r == b.w {
 			if silent := b.fill(n-i, i, now); silent > 0 {
-				clear(pcm[i*b.ch : (i+silent)*b.ch])
+				b.noise.fill(pcm[i*b.ch:(i+silent)*b.ch], b.ch)
 				b.out += int64(silent)
 				b.endLevel(&res)
 				res.Silent += silent
@@ -161,6 +167,7 @@ func (b *Buffer) Pull(pcm []int16, now time.Time) Result {
 		b.out += int64(got)
 		i += got
 		if b.kind == real {
+			b.noise.stop()
 			res.Decoded += got
 			res.Active = res.Active || b.loud
 			b.addLevel(dst, &res)
@@ -186,7 +193,9 @@ func (b *Buffer) beforePull(n int64, now time.Time) {
 	b.limit = max(longest, int64(b.last)+n)
 	if !b.lastPull.IsZero() && !now.IsZero() {
 		due := b.lastPull.Add(time.Duration(b.lastN) * time.Second / time.Duration(b.rate))
-		if now.Sub(due) > stallTime {
+		if now.Sub(due) > stallTime && b.resting() {
+			b.rest(now)
+		} else if now.Sub(due) > stallTime {
 			// The sink stood still: what its device played meanwhile is gone,
 			// so there is nothing to join on to. Go on with the newest.
 			b.stats.Stalls++
@@ -206,6 +215,27 @@ func (b *Buffer) beforePull(n int64, now time.Time) {
 	b.target = min(b.target, b.est.now()+max(longest, n))
 	b.trim(b.limit)
 }
+
+// resting tells whether there has been nothing to hear for so long that a sink
+// need not pull.
+func (b *Buffer) resting() bool { return b.count == 0 && b.r == b.w && b.run >= b.muteRun() }
+
+// rest lets the pulls that a sink has left out while there was nothing to hear
+// go by, all at once: time has passed, and nothing is late for it.
+func (b *Buffer) rest(now time.Time) {
+	if !b.resting() || !b.pulled || b.lastPull.IsZero() || now.IsZero() || b.lastN == 0 {
+		return
+	}
+	pull := time.Duration(b.lastN) * time.Second / time.Duration(b.rate)
+	if gone := now.Sub(b.lastPull); gone >= restTime+pull {
+		left := int64(gone / pull)
+		b.out += left * b.lastN
+		b.lastPull = b.lastPull.Add(time.Duration(left) * pull)
+	}
+}
+
+// restTime is from when on a pull has been left out, and is not just late.
+const restTime = 100 * time.Millisecond
 
 // stallTime is how late a pull must be for the sink to have stood still.
 const stallTime = 200 * time.Millisecond
@@ -253,9 +283,17 @@ func (b *Buffer) pos() int64     { return b.playEnd() - b.delay }
 func (b *Buffer) skipTo(s int64) {
 	if s > b.next {
 		b.stats.Lost += uint64(s - b.next)
+		for range min(s-b.next, 100) {
+			b.lossRate += (1 - b.lossRate) / lossMemory
+		}
 		b.pass(s)
 	}
 }
+
+const (
+	lossMemory = 100  // packets over which the share of lost ones is taken
+	fecLoss    = 0.01 // share of lost packets from which a frame of delay is spent on recovering them
+)
 
 // addLevel adds real sound to the piece whose level is being taken.
 func (b *Buffer) addLevel(pcm []int16, res *Result) {

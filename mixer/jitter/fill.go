@@ -107,6 +107,7 @@ func (b *Buffer) play(s int64, p *slot, done int, now time.Time) bool {
 		return false
 	}
 	b.stats.Played++
+	b.lossRate -= b.lossRate / lossMemory
 	if b.run > 0 && !lost && b.kind == concealed {
 		// It was a pause after all. What was made up for it is no loss.
 		if quiet := min(b.run, b.muteRun(), p.ts-b.end); quiet > 0 {
@@ -117,7 +118,9 @@ func (b *Buffer) play(s int64, p *slot, done int, now time.Time) bool {
 	}
 	if !p.arrival.IsZero() && !now.IsZero() {
 		ahead := time.Duration(int64(done)+b.playEnd()-b.out) * time.Second / time.Duration(b.rate)
-		b.wait += (float64(now.Sub(p.arrival)+ahead) - b.wait) / 16
+		wait := float64(now.Sub(p.arrival) + ahead)
+		b.wait += (wait - b.wait) / 16
+		b.longest = max(wait, b.longest-(b.longest-wait)/256)
 	}
 	b.hole, b.last, b.end = false, n, p.ts+int64(n)
 	b.take(n, opusComfort(p.payload))
@@ -161,6 +164,7 @@ func (b *Buffer) take(n int, noise bool) {
 	fresh := b.pcm[b.w : b.w+n*b.ch]
 	level := mixer.PowerLevel(energy(fresh), len(fresh))
 	b.peak = max(level, b.peak-float64(n)*3/float64(b.rate)) // 3 dB a second
+	b.noise.hear(level, float64(n)/float64(b.rate))
 	b.kind, b.run = real, 0
 	b.loud = b.w > b.r && b.loud || !noise && level > inaudible
 	if b.fadeIn {
@@ -182,6 +186,9 @@ func (b *Buffer) makeUp(need int, kind soundKind) int {
 	if b.run >= b.muteRun() || !b.playing {
 		b.fadeIn = true
 		return need
+	}
+	if b.run == 0 && kind == concealed {
+		b.stats.ConcealmentEvents++
 	}
 	n := (min(need, b.frame) + b.unit - 1) / b.unit * b.unit
 	out := b.pcm[:n*b.ch]

@@ -88,6 +88,7 @@ func (b *Buffer) Push(p Packet) {
 	if !b.synced {
 		b.start(p)
 	}
+	b.rest(p.Arrival)
 	seq := b.highest + int64(int16(p.SequenceNumber-uint16(b.highest)))
 	clock := b.clock + int64(int32(p.Timestamp-uint32(b.clock)))
 	ts := clock / b.tick
@@ -137,13 +138,18 @@ func (b *Buffer) Push(p Packet) {
 	if seq < b.highest {
 		b.stats.Reordered++
 	} else {
+		if seq == b.highest+1 && (ts-b.lastTS)%int64(b.unit) != 0 {
+			// Opus frames are multiples of 2.5 ms: the sender has moved its frames.
+			// How late the packets were before says nothing of those to come.
+			b.est.reset()
+		}
 		b.highest, b.clock, b.lastTS = seq, clock, ts
 	}
 	b.est.add(ts, late)
 	b.newest.fresh, b.newest.late, b.newest.arrival = true, late, p.Arrival
-	if prev := b.slot(seq - 1); seq == b.next+1 && !prev.full && b.cfg.HasFEC(s.payload) {
+	if prev := b.slot(seq - 1); seq == b.next+1 && !prev.full && b.lossRate > fecLoss && b.cfg.HasFEC(s.payload) {
 		// The one before is missing, and could be recovered from this one if
-		// the delay were a frame longer.
+		// the delay were a frame longer: worth it where many are.
 		b.est.want(late + int64(b.last))
 	}
 }

@@ -21,15 +21,21 @@ type Stats struct {
 	Resyncs      uint64 // restarts after a jump of sequence number or timestamp
 	Stalls       uint64 // times that the sink did not pull for long
 
+	// ConcealmentEvents is how often the sound broke: runs of concealment, of
+	// whatever length. The end of a spurt without a word is one, too.
+	ConcealmentEvents uint64
+
 	DecodedSamples   uint64 // samples of real sound played
 	ConcealedSamples uint64 // samples made up for what was lost or late
 	SilentSamples    uint64 // samples of silence: pauses of the sender, and no sound at all
-	CutSamples       uint64 // samples of sound dropped to shorten the delay
-	StretchedSamples uint64 // samples inserted to lengthen the delay
+	CutSamples       uint64 // samples of sound dropped to shorten the delay (NetEQ: accelerate)
+	StretchedSamples uint64 // samples inserted to lengthen the delay (NetEQ: preemptive expand)
 
 	// Delay is the mean time from a packet's arrival to its first sample's
 	// turn, over about the last 16 packets.
 	Delay time.Duration
+	// LongestDelay is the longest such time of late; it sinks slowly.
+	LongestDelay time.Duration
 	// TargetDelay is how much longer than the fastest packet a packet is made
 	// to wait.
 	TargetDelay time.Duration
@@ -41,7 +47,7 @@ func (b *Buffer) Stats() Stats {
 	defer b.mu.Unlock()
 	s := b.stats
 	s.Buffered = b.count
-	s.Delay = time.Duration(b.wait)
+	s.Delay, s.LongestDelay = time.Duration(b.wait), time.Duration(b.longest)
 	if b.est.n > 0 {
 		s.TargetDelay = time.Duration(b.target-b.est.least()) * time.Second / time.Duration(b.rate)
 	}

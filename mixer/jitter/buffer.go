@@ -78,6 +78,7 @@ type Buffer struct {
 	sumN int
 
 	lossRate float64 // share of packets that did not come, of the last hundred or so
+	copies   float64 // share of packets with a copy of the one before, likewise
 	noise    noise
 
 	wait     float64 // mean nanoseconds from arrival to play
@@ -132,7 +133,7 @@ func (b *Buffer) clear() {
 	b.peak = mixer.Silence
 	b.fadeIn = false
 	b.sum, b.sumN = 0, 0
-	b.lossRate = 0
+	b.lossRate, b.copies = 0, 0
 	b.noise = noise{seed: 1}
 }
 
@@ -211,7 +212,13 @@ func (b *Buffer) beforePull(n int64, now time.Time) {
 		return
 	}
 	least := b.est.least()
-	b.target = max(b.est.target(), least+samplesOf(b.cfg.MinDelay, b.rate))
+	target := b.est.target()
+	if b.lossRate > fecLoss && b.copies > fecCopies {
+		// What is missing can be recovered from the packet after it, if there is
+		// time to wait for that.
+		target += int64(b.last)
+	}
+	b.target = max(target, least+samplesOf(b.cfg.MinDelay, b.rate))
 	b.target = min(b.target, b.est.now()+max(longest, n))
 	b.trim(b.limit)
 }
@@ -292,7 +299,9 @@ func (b *Buffer) skipTo(s int64) {
 
 const (
 	lossMemory = 100  // packets over which the share of lost ones is taken
+	copyMemory = 25   // and that of those with a copy
 	fecLoss    = 0.01 // share of lost packets from which a frame of delay is spent on recovering them
+	fecCopies  = 0.2  // if so many have a copy
 )
 
 // addLevel adds real sound to the piece whose level is being taken.

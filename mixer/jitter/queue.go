@@ -147,10 +147,10 @@ func (b *Buffer) Push(p Packet) {
 	}
 	b.est.add(ts, late)
 	b.newest.fresh, b.newest.late, b.newest.arrival = true, late, p.Arrival
-	if prev := b.slot(seq - 1); seq == b.next+1 && !prev.full && b.lossRate > fecLoss && b.cfg.HasFEC(s.payload) {
-		// The one before is missing, and could be recovered from this one if
-		// the delay were a frame longer: worth it where many are.
-		b.est.want(late + int64(b.last))
+	if b.cfg.HasFEC(s.payload) {
+		b.copies += (1 - b.copies) / copyMemory
+	} else {
+		b.copies -= b.copies / copyMemory
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/internal/audio"
 	"github.com/earshotrtc/earshot/internal/speech"
+	"github.com/earshotrtc/earshot/mixer/jitter"
 )
 
 const (
@@ -23,8 +24,12 @@ const (
 )
 
 // newServer starts a server on loopback.
-func newServer(b *testing.B) *engine.Server {
-	srv, err := engine.NewServer(engine.ServerConfig{Addr: "127.0.0.1:0", SDKAppID: app, Key: key, SignInsPerSecond: 1e6, MaxPendingPerAddr: 1e6})
+func newServer(b *testing.B, change func(*engine.ServerConfig)) *engine.Server {
+	cfg := engine.ServerConfig{Addr: "127.0.0.1:0", SDKAppID: app, Key: key, SignInsPerSecond: 1e6, MaxPendingPerAddr: 1e6}
+	if change != nil {
+		change(&cfg)
+	}
+	srv, err := engine.NewServer(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -38,7 +43,7 @@ func newServer(b *testing.B) *engine.Server {
 }
 
 // signIn signs a user in over QUIC on loopback.
-func signIn(b *testing.B, srv *engine.Server, user string, l hooks.Listener, mic engine.PCMSource) *engine.Client {
+func signIn(b *testing.B, srv *engine.Server, user string, l hooks.Listener, mic engine.PCMSource, frame time.Duration) *engine.Client {
 	sig, err := usersig.Sign(key, usersig.Claims{SDKAppID: app, UserID: user, Issued: time.Now(), Lifetime: time.Hour})
 	if err != nil {
 		b.Fatal(err)
@@ -46,7 +51,7 @@ func signIn(b *testing.B, srv *engine.Server, user string, l hooks.Listener, mic
 	pin := srv.Pins()[0]
 	c, err := engine.Dial(b.Context(), engine.ClientConfig{
 		Addr: srv.Addr().String(), Pin: hex.EncodeToString(pin[:]), SDKAppID: app, UserID: user, UserSig: sig,
-		Codec: libopus.Driver{}, Microphone: mic, Listener: l,
+		Codec: libopus.Driver{}, Microphone: mic, Listener: l, Encoder: codec.EncoderConfig{FrameDuration: frame},
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -80,13 +85,35 @@ func (a *answerer) OnUserAudioAvailable(_ string, yes bool) {
 }
 
 // BenchmarkMouthToEar is the time that sound takes from one user's microphone
-// to the other's ear, over QUIC on loopback in forward mode with 20 ms frames,
-// measured on markers in the sound. Each iteration is one call of 2.5 s with a
-// sink that pulls 10 ms blocks at a random phase; run it with -benchtime 20x.
+// to the other's ear, over QUIC on loopback, in a room that forwards and in one
+// that mixes, measured on markers in the sound. Each iteration is one call of
+// 2.5 s, or of 6 s in a mix, where the first seconds are for the server to ask
+// the talker to move their frames, with a sink that pulls 10 ms blocks at a
+// random phase; run it with -benchtime 20x.
 func BenchmarkMouthToEar(b *testing.B) {
-	srv := newServer(b)
+	for _, c := range []struct {
+		name  string
+		mode  hooks.RoomMode
+		frame time.Duration
+	}{
+		{"forward", hooks.ModeForward, 20 * time.Millisecond},
+		{"mix", hooks.ModeMix, 20 * time.Millisecond},
+		{"mix-10ms", hooks.ModeMix, 10 * time.Millisecond},
+	} {
+		b.Run(c.name, func(b *testing.B) { mouthToEar(b, c.mode, c.frame) })
+	}
+}
+
+func mouthToEar(b *testing.B, mode hooks.RoomMode, frame time.Duration) {
+	srv := newServer(b, func(c *engine.ServerConfig) {
+		c.Codec, c.Mode, c.Mix.FrameDuration = libopus.Driver{}, mode, frame
+	})
 	marked, at := audio.Markers(speech.PCM("alice"), 250*time.Millisecond)
-	const length = 2500 * time.Millisecond
+	length, settle := 2500*time.Millisecond, time.Duration(0)
+	if mode == hooks.ModeMix {
+		length, settle = 6*time.Second, 3*time.Second
+	}
+	at = slices.DeleteFunc(at, func(place int) bool { return place < int(settle*codec.SampleRate/time.Second) })
 	var all, medians []time.Duration
 	var jitterDelay time.Duration
 	missed, concealed, total := 0, uint64(0), uint64(0)
@@ -95,8 +122,8 @@ func BenchmarkMouthToEar(b *testing.B) {
 		calls++
 		mic := audio.NewSource(audio.SourceConfig{PCM: marked, Loop: true})
 		a, z := newAnswerer(), newAnswerer()
-		a.client = signIn(b, srv, "alice", a, mic)
-		z.client = signIn(b, srv, "bob", z, nil)
+		a.client = signIn(b, srv, "alice", a, mic, frame)
+		z.client = signIn(b, srv, "bob", z, nil, frame)
 		if err := a.client.Call(b.Context(), "bob", hooks.MediaAudio); err != nil {
 			b.Fatal(err)
 		}
@@ -109,7 +136,12 @@ func BenchmarkMouthToEar(b *testing.B) {
 		<-talk.C
 		cancel()
 		wg.Wait()
-		js := z.client.Stats().Tracks[0].Jitter
+		var js jitter.Stats
+		for _, tr := range z.client.Stats().Tracks {
+			if tr.Mix == (mode == hooks.ModeMix) {
+				js = tr.Jitter
+			}
+		}
 		jitterDelay += js.Delay
 		concealed += js.ConcealedSamples
 		total += js.DecodedSamples + js.ConcealedSamples

@@ -172,10 +172,10 @@ func BenchmarkCalls(b *testing.B) {
 			c.client.Destroy()
 		}
 	})
-	quic := newServer(b)
+	quic := newServer(b, nil)
 	near, far := newCaller(), newCaller()
-	near.client = signIn(b, quic, "near", near, nil)
-	far.client = signIn(b, quic, "far", far, nil)
+	near.client = signIn(b, quic, "near", near, nil, 0)
+	far.client = signIn(b, quic, "far", far, nil, 0)
 
 	var failed, made atomic.Int64
 	var inProcess, overQUIC []time.Duration

@@ -31,7 +31,7 @@ func TestCommandHelp(t *testing.T) {
 		"demo":  "-duration -json -out",
 		"serve": "-addr -app-id -key -cert -tls-key -origin -log -grace",
 		"call":  "-server -pin -user -sig -app-id -mic -speaker -auto-answer -log",
-		"load":  "-mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -json",
+		"load":  "-mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -curve -json",
 		"sign":  "-app-id -key -user -expire -verify",
 	}
 	for _, c := range commands() {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/earshotrtc/earshot/hooks"
@@ -25,6 +26,7 @@ is one sendto and one recvfrom of 100 bytes.
   earshot load -rooms 60 -users 4 -talkers 1    many small ones
   earshot load -mode forward -users 50          packets passed on, not mixed
   earshot load -bare                            a bare loop over quic-go
+  earshot load -curve curve.svg                 rooms of many sizes, a plot
 `
 
 func runLoad(ctx context.Context, fs *flag.FlagSet, args []string, con console) error {
@@ -40,6 +42,7 @@ func runLoad(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	fs.IntVar(&cfg.FramesPerPacket, "frames", 1, "frames in a packet for those who only listen, 1 to 3")
 	fs.BoolVar(&cfg.Bare, "bare", false, "a bare loop over quic-go in the server's place")
 	fs.BoolVar(&cfg.Unsteered, "unsteered", false, "talkers keep their frames where they are")
+	curve := fs.String("curve", "", "measure rooms of many sizes, and draw their costs into this SVG `file`")
 	fs.StringVar(&cfg.Profile, "profile", "", "write the server's CPU profile to this `file`")
 	if err := parse(fs, args, 0); err != nil {
 		return err
@@ -47,6 +50,9 @@ func runLoad(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	cfg.Mode = hooks.RoomMode(*mode)
 	if err := cfg.Check(); err != nil {
 		return usageError{err}
+	}
+	if *curve != "" {
+		return drawCurve(ctx, con.out, cfg, *curve)
 	}
 	r, err := load.Run(ctx, cfg)
 	if err != nil {
@@ -57,6 +63,31 @@ func runLoad(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	}
 	printLoad(con.out, r)
 	return nil
+}
+
+// drawCurve measures how the cost of a room grows: a table and a plot.
+func drawCurve(ctx context.Context, w io.Writer, cfg load.Config, file string) error {
+	fmt.Fprintln(w, "| users | talkers | what | encode-times/s | packets/s | late ticks |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|")
+	points, err := load.Curve(ctx, cfg, func(p load.Point) {
+		what := "mixing alone"
+		if p.QUIC {
+			what = "whole server, over QUIC"
+		}
+		fmt.Fprintf(w, "| %d | %d | %s | %.0f | %.0f | %.2f %% |\n", p.Users, p.Talkers, what, p.Cost, p.Packets, p.Late)
+	})
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	if err := load.WriteCurve(f, points); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
 }
 
 func printLoad(w io.Writer, r load.Result) {

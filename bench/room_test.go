@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/internal/load"
+)
+
+// BenchmarkRoom is what a server costs under whole rooms, measured alone, over
+// QUIC on loopback: see package internal/load. A room is measured in turn with a
+// bare loop over quic-go that sends ready datagrams at the same rate; figures
+// are medians of three windows each. Without ROOM_SECONDS, which is the length
+// of a window, there is one small room for two seconds, to see that it works.
+func BenchmarkRoom(b *testing.B) {
+	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
+	if seconds == 0 {
+		b.Run("20users-3talk", func(b *testing.B) {
+			room(b, load.Config{Users: 20, Talkers: 3, Duration: 2 * time.Second}, 1, false)
+		})
+		return
+	}
+	d := time.Duration(seconds) * time.Second
+	for _, c := range []struct {
+		name string
+		cfg  load.Config
+		bare bool
+	}{
+		{"100users-5talk", load.Config{}, true},
+		{"100users-5talk-60ms", load.Config{FramesPerPacket: 3}, true},
+		{"400users-5talk", load.Config{Users: 400}, false},
+		{"60rooms-4users-1talks", load.Config{Rooms: 60, Users: 4, Talkers: 1}, false},
+		{"250rooms-4users-every5th", load.Config{Rooms: 250, Users: 4, Talkers: 1, Every: 5}, false},
+		{"50users-5talk-forward", load.Config{Users: 50, Mode: hooks.ModeForward}, false},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			c.cfg.Duration = d
+			room(b, c.cfg, 3, c.bare)
+		})
+	}
+}
+
+func room(b *testing.B, cfg load.Config, windows int, besideBare bool) {
+	var cost, bare, xUDP, late, least, mixing []float64
+	for b.Loop() {
+		for range windows {
+			r := run(b, cfg)
+			cost, xUDP = append(cost, r.EncodeTimes()), append(xUDP, r.XUDP())
+			late, least = append(late, 100*r.LateTicks()), append(least, 100*r.Least)
+			if !besideBare {
+				continue
+			}
+			loop := cfg
+			loop.Bare = true
+			bare = append(bare, run(b, loop).EncodeTimes())
+			m, err := load.NewMixing(r.Config.Users, r.Config.Talkers)
+			if err != nil {
+				b.Fatal(err)
+			}
+			mixing = append(mixing, m.EncodeTimes(300))
+		}
+	}
+	b.ReportMetric(median(cost), "encodes/s")
+	b.ReportMetric(median(xUDP), "xUDP")
+	b.ReportMetric(median(late), "%late-ticks")
+	b.ReportMetric(slices.Min(least), "%delivered-least")
+	if besideBare {
+		b.ReportMetric(median(mixing), "encodes/s-mixing")
+		b.ReportMetric(median(bare), "encodes/s-bare")
+		b.ReportMetric((median(cost)-median(mixing))/median(bare), "transport/bare")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+func run(b *testing.B, cfg load.Config) load.Result {
+	r, err := load.Run(b.Context(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if want := r.Config.Rooms * r.Config.Users; r.Admitted != want {
+		b.Fatalf("%d of %d were admitted", r.Admitted, want)
+	}
+	return r
+}
+
+func median(v []float64) float64 {
+	s := slices.Sorted(slices.Values(v))
+	return s[len(s)/2]
+}

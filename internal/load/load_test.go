@@ -1,0 +1,84 @@
+package load
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/earshotrtc/earshot/hooks"
+)
+
+func TestMain(m *testing.M) {
+	Child()
+	os.Exit(m.Run())
+}
+
+// Everybody is admitted and gets what they should, in both modes and in a bare
+// loop, and the figures are there.
+func TestRun(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"mix":     {Rooms: 3, Users: 4, Talkers: 2, Every: 2, Duration: time.Second},
+		"forward": {Users: 4, Talkers: 3, Mode: hooks.ModeForward, Duration: time.Second},
+		"bare":    {Users: 4, Talkers: 1, Bare: true, Duration: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Run(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			users := r.Config.Rooms * r.Config.Users
+			if r.Admitted != users || r.Hearing < users-5 {
+				t.Errorf("%d admitted, %d hearing", r.Admitted, r.Hearing)
+			}
+			if r.Least < 0.5 || r.Most > 1.5 || r.Packets == 0 || r.Lost != 0 {
+				t.Errorf("%.2f to %.2f of what was due; %d packets, %d lost", r.Least, r.Most, r.Packets, r.Lost)
+			}
+			if r.CPU <= 0 || r.EncodeTimes() <= 0 || r.XUDP() <= 0 || r.Calibration.Encode <= 0 || r.Calibration.SendRecv <= 0 {
+				t.Errorf("%+v", r)
+			}
+			if name == "mix" && (r.Mix.Encoded == 0 || r.Mix.Rooms != 3) {
+				t.Errorf("%+v", r.Mix)
+			}
+		})
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	for _, cfg := range []Config{
+		{Mode: "mixed"}, {Users: 1}, {Rooms: 100, Users: 100}, {Talkers: 200}, {Every: 2}, {Duration: time.Millisecond},
+		{Frame: 5 * time.Millisecond}, {FramesPerPacket: 4}, {FramesPerPacket: 2, Frame: 10 * time.Millisecond}, {FramesPerPacket: 2, Mode: hooks.ModeForward},
+	} {
+		if err := cfg.Check(); err == nil || !strings.HasPrefix(err.Error(), "load: ") {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+}
+
+// The plot is well-formed.
+func TestWriteCurve(t *testing.T) {
+	var b bytes.Buffer
+	points := []Point{{400, 5, true, 4000, 20000, 1}, {100, 5, true, 1600, 5000, 0}, {1000, 16, false, 330, 50000, 0}, {100, 5, false, 145, 5000, 0}}
+	if err := WriteCurve(&b, points); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for d := xml.NewDecoder(&b); ; {
+		tok, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := tok.(xml.StartElement); ok && e.Name.Local == "circle" {
+			n++
+		}
+	}
+	if n != 5 { // one of them is on both panels
+		t.Errorf("%d points drawn", n)
+	}
+}

@@ -1,11 +1,13 @@
 #!/bin/bash
-# Runs the benchmarks and writes RESULTS.md beside this file; about four minutes.
+# Runs the benchmarks and writes RESULTS.md and curve.svg beside this file; about
+# a quarter of an hour.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=bench/RESULTS.md
 load=$(cut -d" " -f1 /proc/loadavg)
 raw=$(mktemp)
-trap 'rm -f "$raw"' EXIT
+curve=$(mktemp)
+trap 'rm -f "$raw" "$curve"' EXIT
 
 run() { # package, benchmarks, -benchtime
 	echo "\$ go test -run '^\$' -bench '$2' -benchtime $3 $1" | tee -a "$raw"
@@ -14,16 +16,24 @@ run() { # package, benchmarks, -benchtime
 }
 
 run ./bench Packet 1s
-run ./bench MouthToEar 20x
+run ./bench MouthToEar 10x
+export ROOM_SECONDS=10
+echo "ROOM_SECONDS=10" | tee -a "$raw"
+run ./bench Room 1x
 run ./bench IdleUser 1x
 run ./bench Calls 10x
 run ./engine . 1s
 run ./engine/callstate . 1s
 run ./mixer . 1s
-run ./mixer/jitter . 1s
+run ./mixer/bridge . 1s
+run ./mixer/jitter Optimum 1x
+run ./mixer/jitter Call 1s
 run ./codec/libopus . 200ms
 run ./codec/pionopus . 200ms
 run ./transport/simnet . 1s
+
+echo "\$ earshot load -curve bench/curve.svg -duration 5s"
+go run ./cmd/earshot load -curve bench/curve.svg -duration 5s | tee "$curve"
 
 {
 	echo "# Results"
@@ -37,5 +47,13 @@ run ./transport/simnet . 1s
 	echo '```'
 	cat "$raw"
 	echo '```'
+	echo
+	echo "## How the cost of a room grows"
+	echo
+	echo "\`earshot load -curve bench/curve.svg -duration 5s\`; an encode-time is one encode of 20 ms of speech."
+	echo
+	cat "$curve"
+	echo
+	echo "![cost of a room against its size and its talkers](curve.svg)"
 } >"$out"
 echo "wrote $out"

@@ -83,6 +83,9 @@ type mixing struct {
 	ssrc uint32
 	legs int
 
+	relieved bool // see relief
+	loss     int  // percent: what its encoders are prepared for
+
 	deadline time.Time // of this tick's packets; the worker's own
 	stopped  atomic.Bool
 }

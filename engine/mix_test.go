@@ -19,6 +19,8 @@ import (
 	"github.com/earshotrtc/earshot/internal/audio"
 	"github.com/earshotrtc/earshot/internal/speech"
 	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/mixer/jitter"
+	"github.com/earshotrtc/earshot/transport/simnet"
 )
 
 // A crowd is users in one group call, of whom some talk, each in their own
@@ -588,5 +590,51 @@ func TestTalkersAreSteered(t *testing.T) {
 		if len(engine.Waits(w.srv, w.callID)) != 2 {
 			t.Fatal("two talk")
 		}
+	})
+}
+
+// Where packets to its receivers get lost the mix carries forward error
+// correction, and they recover them; and a mix goes on after a connection was
+// lost for a while.
+func TestMixOverALossyLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *engine.ServerConfig) { c.Codec, c.Mode = libopus.Driver{}, hooks.ModeMix })
+		withCodec := func(c *engine.ClientConfig) { c.Codec = libopus.Driver{} }
+		alice, _ := w.dial(t, "alice", withCodec)
+		bob, b := w.dial(t, "bob", withCodec)
+		must(t, alice.Call(t.Context(), "bob", hooks.MediaAudio))
+		b.wait(t, "invited")
+		must(t, bob.Accept(t.Context()))
+		listen(t, bob)
+		mixed := func() (s jitter.Stats) {
+			for _, tr := range bob.Stats().Tracks {
+				if tr.Mix {
+					s = tr.Jitter
+				}
+			}
+			return s
+		}
+		time.Sleep(5 * time.Second) // virtual
+		if s := mixed(); s.FECRecovered != 0 || s.Lost != 0 || s.Played < 200 {
+			t.Errorf("on a good line: %+v", s)
+		}
+		w.mu.Lock()
+		w.net.SetLink(w.at, w.conns["bob"][0], simnet.Link{Delay: 20 * time.Millisecond, Loss: 0.1})
+		w.mu.Unlock()
+		time.Sleep(10 * time.Second) // virtual: it is noticed
+		before := mixed()
+		time.Sleep(20 * time.Second) // virtual
+		s := mixed()
+		lost, recovered := s.Lost-before.Lost, s.FECRecovered-before.FECRecovered
+		t.Logf("of %d lost packets %d were recovered", lost, recovered)
+		if lost < 50 || float64(recovered) < 0.5*float64(lost) {
+			t.Errorf("of %d lost packets %d were recovered", lost, recovered)
+		}
+		w.mu.Lock()
+		w.net.SetLink(w.at, w.conns["bob"][0], simnet.Link{Delay: 20 * time.Millisecond})
+		w.mu.Unlock()
+		w.blackout(5 * time.Second)
+		time.Sleep(3 * time.Second) // virtual
+		hearsOn(t, bob)
 	})
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/earshotrtc/earshot/engine/signal"
@@ -18,10 +19,7 @@ func qualityOf(s, last transport.Stats, now time.Time) hooks.Quality {
 	if now.Sub(s.LastHeard) >= maxSilence {
 		return hooks.QualityDown
 	}
-	loss := 0.0
-	if sent := s.PacketsSent - last.PacketsSent; sent > 0 && s.PacketsLost > last.PacketsLost {
-		loss = float64(s.PacketsLost-last.PacketsLost) / float64(sent)
-	}
+	loss := lossOf(s, last)
 	for _, step := range [...]struct {
 		q    hooks.Quality
 		rtt  time.Duration
@@ -37,6 +35,15 @@ func qualityOf(s, last transport.Stats, now time.Time) hooks.Quality {
 		}
 	}
 	return hooks.QualityVeryBad
+}
+
+// lossOf is the share of the server's packets that got lost since the last time.
+func lossOf(s, last transport.Stats) float64 {
+	sent := s.PacketsSent - last.PacketsSent
+	if s.PacketsSent < last.PacketsSent || sent == 0 || s.PacketsLost <= last.PacketsLost {
+		return 0 // another connection, or nothing
+	}
+	return min(1, float64(s.PacketsLost-last.PacketsLost)/float64(sent))
 }
 
 // qualitySlices is over how many parts of qualityEvery the telling is spread,
@@ -79,6 +86,7 @@ func (r *rounds) next(now time.Time) {
 		for _, c := range r.calls {
 			c.room.rate(c, now)
 		}
+		r.srv.relieve(r.calls, now)
 	}
 	for k, c := range r.calls {
 		for i := (r.slice + k) % qualitySlices; i < len(c.devs); i += qualitySlices {
@@ -94,8 +102,10 @@ func (r *room) rate(c talking, now time.Time) {
 	last := r.qualities
 	r.qualities = make(map[*device]hooks.Quality, len(c.devs))
 	all, changed := signal.Quality{CallID: c.callID, All: true}, signal.Quality{CallID: c.callID}
+	losses := make([]float64, 0, len(c.devs))
 	for _, d := range c.devs {
-		q := d.quality(now)
+		q, loss := d.quality(now)
+		losses = append(losses, loss)
 		r.qualities[d] = q
 		u := signal.UserQuality{UserID: d.userID, Quality: q}
 		all.Users = append(all.Users, u)
@@ -103,10 +113,28 @@ func (r *room) rate(c talking, now time.Time) {
 			changed.Users = append(changed.Users, u)
 		}
 	}
+	r.setLoss(losses)
 	r.round++
 	r.allQualities, r.newQualities = r.encode(all), nil
 	if len(changed.Users) > 0 {
 		r.newQualities = r.encode(changed)
+	}
+}
+
+// setLoss prepares the room's mixes for the packets that get lost: as many as
+// nine in ten of those in it can bear. What a single one in a large room loses is
+// not worth making all mixes dearer for.
+func (r *room) setLoss(losses []float64) {
+	if len(losses) == 0 {
+		return
+	}
+	slices.Sort(losses)
+	percent := int(100*losses[len(losses)-1-len(losses)/10] + 0.5)
+	r.srv.mu.Lock()
+	defer r.srv.mu.Unlock()
+	if r.mix != nil && r.mix.loss != percent {
+		r.mix.loss = percent
+		r.mix.br.SetLoss(percent)
 	}
 }
 
@@ -144,15 +172,17 @@ type toldQuality struct {
 	round uint64
 }
 
-// quality rates the device's connection since it was last asked. Only the
-// goroutine of the rounds may ask.
-func (d *device) quality(now time.Time) hooks.Quality {
+// quality rates the device's connection since it was last asked, and says what
+// share of the packets to it got lost, on an average over several times. Only
+// the goroutine of the rounds may ask.
+func (d *device) quality(now time.Time) (q hooks.Quality, loss float64) {
 	sess := d.session.Load()
 	if sess == nil {
-		return hooks.QualityDown
+		return hooks.QualityDown, 0
 	}
 	s := (*sess).Stats()
-	q := qualityOf(s, d.rated, now)
+	q = qualityOf(s, d.rated, now)
+	d.loss += (lossOf(s, d.rated) - d.loss) / 3
 	d.rated = s
-	return q
+	return q, d.loss
 }

@@ -152,8 +152,9 @@ type Server struct {
 	gate *gate
 	pipe *transport.PipeListener
 	// clock ticks the rooms that mix, if the server can: mixes.
-	clock *clock
-	mixes bool
+	clock  *clock
+	mixes  bool
+	relief relief // the rounds' own
 	// plugins are those of the configuration, with what they are owed.
 	plugins []*plugin
 	// unkept are records on their way to the store; kept is closed when the

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/earshotrtc/earshot/internal/load"
+	"github.com/earshotrtc/earshot/bench/load"
 )
 
 // The measured server and the calibration are this program again.

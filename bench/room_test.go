@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshotrtc/earshot/bench/load"
 	"github.com/earshotrtc/earshot/hooks"
-	"github.com/earshotrtc/earshot/internal/load"
 )
 
 // BenchmarkRoom is what a server costs under whole rooms, measured alone, over
-// QUIC on loopback: see package internal/load. A room is measured in turn with a
+// QUIC on loopback: see package bench/load. A room is measured in turn with a
 // bare loop over quic-go that sends ready datagrams at the same rate; figures
 // are medians of three windows each. Without ROOM_SECONDS, which is the length
 // of a window, there is one small room for two seconds, to see that it works.

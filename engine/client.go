@@ -48,6 +48,9 @@ type ClientConfig struct {
 	// Default none: the client only hears.
 	Microphone     PCMSource
 	OpusMicrophone OpusSource
+	// MicrophoneRate is the sampling rate of Microphone, 8000 to 48000 Hz: it is
+	// read at that rate, and resampled. Default 48000 Hz.
+	MicrophoneRate int
 	// Encoder configures the encoding of Microphone. Its default is that of
 	// codec.EncoderConfig, at 48 kHz mono.
 	Encoder codec.EncoderConfig
@@ -79,6 +82,7 @@ type ClientConfig struct {
 func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	setDefault(&c.Addr, "localhost:4433")
 	setDefault(&c.Agent, "earshot-go")
+	setDefault(&c.MicrophoneRate, codec.SampleRate)
 	setDefault(&c.Logger, slog.New(slog.DiscardHandler))
 	if err := signal.CheckUserID(c.UserID); err != nil {
 		return c, &Error{Code: hooks.CodeUserID, Message: err.Error()}
@@ -91,6 +95,9 @@ func (c ClientConfig) withDefaults() (ClientConfig, error) {
 	}
 	if c.Microphone != nil && c.Codec == nil {
 		return c, ErrNoCodec
+	}
+	if _, err := resampled(nil, c.MicrophoneRate); err != nil {
+		return c, &Error{Code: hooks.CodeBadParam, Message: "MicrophoneRate: " + err.Error()}
 	}
 	if !c.Receive.Valid() {
 		return c, &Error{Code: hooks.CodeBadParam, Message: fmt.Sprintf("Receive %.20q is neither forward nor mix", string(c.Receive))}

@@ -9,10 +9,8 @@ func Waits(s *Server, callID string) (waits []time.Duration) {
 	defer s.mu.Unlock()
 	for _, t := range s.calls[callID].room.tracks {
 		t.turn.Lock()
-		if n := t.steer.n; n > 0 {
-			waits = append(waits, t.steer.waits[n-1])
-		} else {
-			waits = append(waits, t.steer.waits[0])
+		if src := t.source.Load(); src != nil {
+			waits = append(waits, src.steer.waits[max(0, src.steer.n-1)])
 		}
 		t.turn.Unlock()
 	}

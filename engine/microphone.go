@@ -104,7 +104,11 @@ func (c *Client) frames() (frameSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pcmFrames{c.cfg.Microphone, newPCMHook("Captured", c.cfg.Captured, c.log), enc, make([]int16, cfg.FrameSamples())}, nil
+	src, err := resampled(c.cfg.Microphone, c.cfg.MicrophoneRate)
+	if err != nil {
+		return nil, err
+	}
+	return &pcmFrames{src, newPCMHook("Captured", c.cfg.Captured, c.log), enc, make([]int16, cfg.FrameSamples())}, nil
 }
 
 // runMicrophone publishes the microphone and sends it until ctx ends.

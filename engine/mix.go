@@ -90,6 +90,12 @@ type mixing struct {
 	stopped  atomic.Bool
 }
 
+// A mixedTrack is a track in a mix. steer belongs to its packet handler.
+type mixedTrack struct {
+	*bridge.Source
+	steer steer
+}
+
 // A mixLeg is the mix's way to one receiver.
 type mixLeg struct {
 	m     *mixing
@@ -170,8 +176,7 @@ func (m *mixing) add(t *track) {
 	if pose := t.owner.pose; pose != nil {
 		src.SetPosition(pose.Position)
 	}
-	t.steer = steer{tick: m.tick}
-	t.source.Store(src)
+	t.source.Store(&mixedTrack{src, steer{tick: m.tick}})
 	for _, d := range m.room.devs {
 		d.setMixGain(t)
 	}
@@ -253,7 +258,7 @@ func (d *device) setMixGain(t *track) {
 	if l := d.legs[t]; l != nil && !l.on {
 		gain = 0
 	}
-	d.mixLeg.heard.SetGain(src, gain)
+	d.mixLeg.heard.SetGain(src.Source, gain)
 }
 
 // setReceive carries out a device's wish for a mode.

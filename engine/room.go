@@ -14,7 +14,6 @@ import (
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
-	"github.com/earshotrtc/earshot/mixer/bridge"
 	"github.com/earshotrtc/earshot/mixer/jitter"
 	"github.com/earshotrtc/earshot/transport"
 	"github.com/earshotrtc/earshot/transport/roq"
@@ -206,7 +205,7 @@ type track struct {
 	hooks      packetHooks
 	processors []*pcmHook
 	// source is the track in the room's mix, while there is one.
-	source atomic.Pointer[bridge.Source]
+	source atomic.Pointer[mixedTrack]
 	// When a key frame was last asked for, and when it will be. Guarded by
 	// Server.mu.
 	keyed    time.Time
@@ -218,7 +217,6 @@ type track struct {
 	turn    sync.Mutex
 	header  rtp.Header
 	payload int // where it begins in buf
-	steer   steer
 	level   trackLevel
 	buf     [transport.MaxPacketSize]byte
 }
@@ -402,7 +400,7 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 		return
 	}
 	if src := t.source.Load(); src != nil {
-		t.watch(arrival)
+		t.watch(&src.steer, arrival)
 		src.Push(jitter.Packet{
 			SequenceNumber: t.header.SequenceNumber, Timestamp: t.header.Timestamp, Marker: t.header.Marker,
 			Payload: t.buf[t.payload:n], Arrival: arrival,

@@ -85,8 +85,8 @@ func lastOf(waits []time.Duration, every time.Duration) (last, spread time.Durat
 }
 
 // watch looks at when a track's packets arrive, and asks for a shift.
-func (t *track) watch(arrival time.Time) {
-	shift := t.steer.note(arrival)
+func (t *track) watch(s *steer, arrival time.Time) {
+	shift := s.note(arrival)
 	if shift == 0 {
 		return
 	}

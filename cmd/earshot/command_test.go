@@ -29,7 +29,7 @@ func TestHelp(t *testing.T) {
 func TestCommandHelp(t *testing.T) {
 	flags := map[string]string{
 		"demo":  "-duration -json -out",
-		"serve": "-addr -app-id -key -cert -tls-key -origin -log -grace",
+		"serve": "-addr -app-id -key -cert -tls-key -origin -mode -log -grace",
 		"call":  "-server -pin -user -sig -app-id -mic -speaker -auto-answer -log",
 		"load":  "-mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -curve -json",
 		"sign":  "-app-id -key -user -expire -verify",

@@ -9,8 +9,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/earshotrtc/earshot/bench/load"
 	"github.com/earshotrtc/earshot/hooks"
-	"github.com/earshotrtc/earshot/internal/load"
 )
 
 const loadHelp = `Usage: earshot load [-mode mix] [-rooms 1] [-users 100] [-talkers 5]

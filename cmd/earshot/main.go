@@ -17,7 +17,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/earshotrtc/earshot/internal/load"
+	"github.com/earshotrtc/earshot/bench/load"
 )
 
 func main() {

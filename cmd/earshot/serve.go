@@ -13,8 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/codec/libopus"
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/engine/usersig"
+	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
 )
 
@@ -37,6 +40,7 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	cert := fs.String("cert", "", "a certificate `file` (PEM) with its chain; needs -tls-key")
 	tlsKey := fs.String("tls-key", "", "the certificate's private key `file` (PEM)")
 	origin := fs.String("origin", "", "the origins of pages that may connect, such as https://example.com, with commas between; * for all (default none)")
+	mode := fs.String("mode", "forward", "how voices reach those in a room, unless they ask otherwise: forward, or mix (one stream each)")
 	level := fs.String("log", "info", "what to log: debug, info, warn, error or none")
 	grace := fs.Duration("grace", 10*time.Second, "how `long` calls may go on after Ctrl-C")
 	if err := parse(fs, args, 0); err != nil {
@@ -67,9 +71,13 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	if madeKey {
 		k.key = randomKey()
 	}
+	if m := hooks.RoomMode(*mode); m == hooks.ModeDefault || !m.Valid() {
+		return usagef("-mode %s: it must be forward or mix", *mode)
+	}
 	srv, err := engine.NewServer(engine.ServerConfig{
 		Addr: *addr, TLS: tlsConfig, AllowedOrigins: origins,
 		SDKAppID: uint32(k.appID), Key: k.key, Logger: logger,
+		Mode: hooks.RoomMode(*mode), Codec: serverCodec(),
 	})
 	if err != nil {
 		return err
@@ -94,6 +102,14 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	defer cancel()
 	if err := srv.Shutdown(drain); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
+	}
+	return nil
+}
+
+// serverCodec is what the server mixes with, if it is built in.
+func serverCodec() codec.Driver {
+	if libopus.Available {
+		return libopus.Driver{}
 	}
 	return nil
 }

@@ -3,7 +3,7 @@ package bridge_test
 import (
 	"testing"
 
-	"github.com/earshotrtc/earshot/internal/load"
+	"github.com/earshotrtc/earshot/bench/load"
 )
 
 // BenchmarkTick is one tick of a room, all in: jitter buffers, decoding, voice

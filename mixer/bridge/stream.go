@@ -278,11 +278,22 @@ func (s *stream) encode() {
 func (s *stream) mixes() bool {
 	b := s.br
 	for i, t := range b.talkers {
-		if t != nil && (s.key.gains[i] != gain{} || s.seated[i] == b.seated[i] && s.prev[i] != gain{}) {
+		if from, to := s.glide(i); t != nil && (from != gain{} || to != gain{}) {
 			return true
 		}
 	}
 	return false
+}
+
+// glide is how loud the talker in a slot was in the last frame, and is to be at
+// the end of this one. Who has just come has been there all the time: they fade
+// in for everybody alike.
+func (s *stream) glide(i int) (from, to gain) {
+	to = s.key.gains[i]
+	if s.seated[i] == s.br.seated[i] {
+		return s.prev[i], to
+	}
+	return to, to
 }
 
 // mix adds up what the stream's receivers hear.
@@ -296,11 +307,7 @@ func (s *stream) mix() []int16 {
 		if t == nil {
 			continue
 		}
-		to := s.key.gains[i]
-		from := to
-		if s.seated[i] == b.seated[i] {
-			from = s.prev[i]
-		}
+		from, to := s.glide(i)
 		if from == whole && to == whole {
 			continue
 		}
@@ -326,11 +333,7 @@ func (s *stream) mixStereo() []int16 {
 		if t == nil {
 			continue
 		}
-		to := s.key.gains[i]
-		from := to
-		if s.seated[i] == b.seated[i] {
-			from = s.prev[i]
-		}
+		from, to := s.glide(i)
 		if from != (gain{}) || to != (gain{}) {
 			mixer.AddStereoRamp(sum, t.pcm, from.left(), from.right(), to.left(), to.right())
 		}

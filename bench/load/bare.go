@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -21,8 +22,15 @@ func bareQUIC() *quic.Config {
 	return &quic.Config{EnableDatagrams: true, MaxIdleTimeout: 8 * time.Second}
 }
 
-// serveBare sends every connection a ready datagram for each frame, and
-// forgets what it receives: no engine can do with less over quic-go.
+// A bareConn is one connection. Who talks gets a datagram for each frame, and
+// who only listens for as many frames as a packet holds, as in a mix.
+type bareConn struct {
+	*quic.Conn
+	talks atomic.Bool
+}
+
+// serveBare sends every connection ready datagrams, and forgets what it
+// receives: no engine can do with less over quic-go.
 func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 	cert, err := transport.NewDevCertificate(transport.DevCertificateConfig{Hosts: []string{"127.0.0.1"}})
 	if err != nil {
@@ -34,13 +42,14 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var mu sync.Mutex
-	var conns []*quic.Conn
+	var conns []*bareConn
 	go func() {
 		for {
-			c, err := l.Accept(ctx)
+			conn, err := l.Accept(ctx)
 			if err != nil {
 				return
 			}
+			c := &bareConn{Conn: conn}
 			mu.Lock()
 			conns = append(conns, c)
 			mu.Unlock()
@@ -49,16 +58,17 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 					if _, err := c.ReceiveDatagram(ctx); err != nil {
 						return
 					}
+					c.talks.Store(true)
 				}
 			}()
 		}
 	}()
 	go func() {
 		packet := make([]byte, bareBytes)
-		tick := time.NewTicker(cfg.Frame * time.Duration(cfg.FramesPerPacket))
+		tick := time.NewTicker(cfg.Frame)
 		defer tick.Stop()
-		var all []*quic.Conn
-		for {
+		var all []*bareConn
+		for n := 0; ; n++ {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -68,7 +78,9 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 			all = append(all[:0], conns...)
 			mu.Unlock()
 			for _, c := range all {
-				c.SendDatagram(packet)
+				if c.talks.Load() || n%cfg.FramesPerPacket == 0 {
+					c.SendDatagram(packet)
+				}
 			}
 		}
 	}()

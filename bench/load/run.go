@@ -171,7 +171,7 @@ func (r *Result) tally(before, after []counted) {
 		r.Frames += frames
 		r.Lost += after[i].lost - before[i].lost
 		due := r.Config.hears(i/r.Config.Users, i%r.Config.Users) * r.Window.Seconds()
-		if r.Config.Bare {
+		if r.Config.Bare && i%r.Config.Users >= r.Config.Talkers {
 			due /= float64(r.Config.FramesPerPacket)
 		}
 		if due == 0 {

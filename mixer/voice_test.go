@@ -192,6 +192,10 @@ func detect(pcm []int16, spoken, far []bool) (found, wrong float64) {
 // Speech is found in noise, and noise is not taken for it. What is asserted is
 // the row of 10 dB, and less of 0 dB; the log has the whole table.
 func TestVoiceInNoise(t *testing.T) {
+	slack := 0.0
+	if raceEnabled { // one voice only
+		slack = 3
+	}
 	least := map[string]map[float64]float64{
 		"white":    {20: 95, 10: 95, 0: 90},
 		"fan":      {20: 95, 10: 95, 0: 50},
@@ -204,6 +208,9 @@ func TestVoiceInNoise(t *testing.T) {
 		if noise == "babble" {
 			voices = []string{"alice"}
 		}
+		if raceEnabled {
+			voices = voices[:1]
+		}
 		for _, snr := range []float64{20, 10, 0} {
 			var found, wrong float64
 			for _, name := range voices {
@@ -212,7 +219,7 @@ func TestVoiceInNoise(t *testing.T) {
 				found, wrong = found+f/float64(len(voices)), wrong+w/float64(len(voices))
 			}
 			t.Logf("%-8s %2.0f dB: %5.1f %% of speech found, %4.1f %% of noise taken for speech", noise, snr, found, wrong)
-			if found < least[noise][snr] || snr > 0 && wrong > 5 {
+			if found < least[noise][snr]-slack || snr > 0 && wrong > 5 {
 				t.Errorf("%s at %v dB: %.1f %% found, %.1f %% wrong", noise, snr, found, wrong)
 			}
 		}

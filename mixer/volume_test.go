@@ -37,8 +37,8 @@ func TestVolumeOfSounds(t *testing.T) {
 		{"a sine 12 dB over full scale, clipped", sine(4*32767, 0), 100, 0},
 		{"only an offset of -20 dBFS", sine(0, 3276.7), 70, 0},
 		{"a sine at -20 dBFS with that offset", sine(3276.7, 3276.7), 73, 0},
-		{"speech at an active level of -20 dBov", speech.PCM("alice")[96000 : 96000+n], 76, 2},
-		{"the same 20 dB quieter", scaled(speech.PCM("alice")[96000:96000+n], -20), 41, 2},
+		{"speech at an active level of -20 dBov", speech.PCM("alice")[96000 : 96000+n], 73, 1},
+		{"the same 20 dB quieter", scaled(speech.PCM("alice")[96000:96000+n], -20), 38, 1},
 	} {
 		var m mixer.Meter
 		for i := 0; i < n; i += 960 {

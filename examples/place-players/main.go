@@ -86,7 +86,7 @@ func words(left, right float64) string {
 	case left-right > 3:
 		where = "at the left"
 	}
-	if max(left, right) < -28 {
+	if max(left, right) < -22 {
 		return "the bard, far away, " + where
 	}
 	return "the bard, " + where

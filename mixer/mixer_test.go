@@ -230,6 +230,7 @@ func BenchmarkKernel(b *testing.B) {
 	var limiter Limiter
 	plain := func() {
 		dst := out[:len(pcm)]
+		//lint:ignore S1001 copy would not go sample by sample
 		for i, v := range pcm {
 			dst[i] = v
 		}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"slices"
 	"syscall"
 	"time"
 
@@ -139,12 +138,4 @@ func calibrateChild() error {
 			return err
 		}
 	}
-}
-
-func median[T int | float64 | time.Duration](v []T) T {
-	if len(v) == 0 {
-		return 0
-	}
-	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
 }

@@ -61,7 +61,6 @@ type talker struct {
 	h     rtp.Header
 	buf   [transport.MaxPacketSize]byte
 	due   time.Time
-	quiet int // frames since the last that was loud
 }
 
 // publish announces a person's microphone.

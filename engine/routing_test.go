@@ -223,7 +223,11 @@ func TestCustomViewRouteInTheMiddleOfACall(t *testing.T) {
 		must(t, bob.EnableCustomViewRoute(true))
 		must(t, bob.EnableCustomViewRoute(false))
 		synctest.Wait()
-		v.want(t, "dismiss", "present audio, by alice, group g, sponsor alice, invited [dave], begun 5s ago, users [alice]")
+		// Turns that are over before the view's goroutine comes to them are none.
+		turn := []string{"dismiss", "present audio, by alice, group g, sponsor alice, invited [dave], begun 5s ago, users [alice]"}
+		if got := v.all(); !slices.Equal(got, turn) && !slices.Equal(got, slices.Concat(turn, turn)) {
+			t.Errorf("events:\n got %q\nwant %q once or twice", got, turn)
+		}
 	})
 }
 

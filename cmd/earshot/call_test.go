@@ -109,6 +109,7 @@ func TestCallKeys(t *testing.T) {
 	// Answered, then the server goes.
 	alice = start(t, with(s.alice, quiet...)...)
 	alice.out.wait(t, "Calling bob")
+	bob.out.waitFor(t, "alice calls (audio). a answers", 3)
 	bob.key(t, "") // says nothing
 	bob.key(t, "answer")
 	alice.out.wait(t, "You talk with bob")

@@ -51,8 +51,14 @@ func (o *output) String() string {
 // wait waits until text was printed. One goroutine waits at a time.
 func (o *output) wait(t *testing.T, text string) {
 	t.Helper()
+	o.waitFor(t, text, 1)
+}
+
+// waitFor waits until a text has been printed so many times.
+func (o *output) waitFor(t *testing.T, text string, times int) {
+	t.Helper()
 	late := time.After(10 * time.Second)
-	for !strings.Contains(o.String(), text) {
+	for strings.Count(o.String(), text) < times {
 		select {
 		case <-o.more:
 		case <-late:

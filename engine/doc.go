@@ -3,11 +3,14 @@
 //
 // The server knows users, calls, rooms and tracks. Media is RTP in QUIC
 // datagrams; in a room in forward mode each packet goes to every other
-// participant without touching the codec. Signalling is a stream on the same
-// connection (engine/signal/PROTOCOL.md).
+// participant without touching the codec, and in mix mode each gets one stream
+// with everybody else's voices (package mixer/bridge). Signalling is a stream on
+// the same connection (engine/signal/PROTOCOL.md).
 //
 // Nothing runs before [Server.Serve] and [Dial]. The engine imports no codec
-// driver: pass one in [ClientConfig]. A server that forwards needs none. The
-// example of the package is a whole call; README.md beside this file lists
+// driver: pass one in [ClientConfig], and in [ServerConfig] for rooms that mix; a
+// server that forwards needs none.
+//
+// The example of the package is a whole call; README.md beside this file lists
 // every function and callback with the test that shows it.
 package engine

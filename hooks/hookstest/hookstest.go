@@ -70,7 +70,7 @@ func Run(t testing.TB, newPlugin func() hooks.Plugin) {
 			return p.Push(ctx, hooks.PushRequest{UserID: s, CallID: s, Sponsor: s, GroupID: s, Media: hooks.MediaAudio, Until: time.Now().Add(30 * time.Second)})
 		}},
 	}
-	some := p.Observe != nil || p.Packet != nil
+	some := p.Observe != nil || p.Volumes != nil || p.Packet != nil || p.Processor != nil
 	for _, d := range deciders {
 		if !d.has {
 			continue
@@ -85,6 +85,18 @@ func Run(t testing.TB, newPlugin func() hooks.Plugin) {
 		check(t, "Observe", func(t testing.TB) func() {
 			p := newPlugin()
 			return func() { observer(t, p.Observe) }
+		})
+	}
+	if p.Volumes != nil {
+		check(t, "Volumes", func(t testing.TB) func() {
+			p := newPlugin()
+			return func() { volumes(t, p.Volumes) }
+		})
+	}
+	if p.Processor != nil {
+		check(t, "Processor", func(t testing.TB) func() {
+			p := newPlugin()
+			return func() { processors(t, p.Processor) }
 		})
 	}
 	if p.Packet != nil {
@@ -124,17 +136,23 @@ func RunPCM(t testing.TB, newHook func() hooks.PCMHook) {
 	check(t, "PCM", func(t testing.TB) func() {
 		hook := newHook()
 		return func() {
-			media(t, "PCM hook", func(n int) {
-				block := make([]int16, []int{480, 960, 120, 2880, 1, 0}[n%6])
-				for i := range block {
-					block[i] = int16(rand.Uint32())
-				}
-				hook(block)
-			}, func() func() {
-				block := make([]int16, 960)
-				return func() { hook(block) }
-			})
+			blocks(t, "PCM hook", hook)
 		}
+	})
+}
+
+// blocks checks how a hook takes blocks of sound.
+func blocks(t testing.TB, what string, hook hooks.PCMHook) {
+	t.Helper()
+	media(t, what, func(n int) {
+		block := make([]int16, []int{480, 960, 120, 2880, 1, 0}[n%6])
+		for i := range block {
+			block[i] = int16(rand.Uint32())
+		}
+		hook(block)
+	}, func() func() {
+		block := make([]int16, 960)
+		return func() { hook(block) }
 	})
 }
 
@@ -261,6 +279,21 @@ var kinds = []hooks.EventKind{
 }
 
 // observer checks Observe, which is called on one goroutine.
+// volumes tells an observer how loud hostile users are.
+func volumes(t testing.TB, tell func(hooks.RoomVolumes)) {
+	t.Helper()
+	for _, s := range hostile {
+		v := hooks.RoomVolumes{CallID: s, Total: len(s) % 101}
+		for i := range len(s) % 4 {
+			v.Users = append(v.Users, hooks.UserVolume{UserID: s, Volume: 1 + i, Voice: i%2 == 0})
+		}
+		if err := contained(deadline, func() { tell(v) }); err != nil {
+			t.Errorf("told of the volumes of %.40q: %v", s, err)
+			return
+		}
+	}
+}
+
 func observer(t testing.TB, observe func(hooks.Event)) {
 	t.Helper()
 	for _, k := range kinds {

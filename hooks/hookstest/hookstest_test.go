@@ -69,6 +69,18 @@ func good() hooks.Plugin {
 			seen[e.UserID]++
 			mu.Unlock()
 		},
+		Volumes: func(v hooks.RoomVolumes) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[v.CallID]++
+		},
+		Processor: func(hooks.TrackInfo) hooks.PCMHook {
+			return func(pcm []int16) {
+				for i := range pcm {
+					pcm[i] /= 2
+				}
+			}
+		},
 		Packet: func(tr hooks.TrackInfo) hooks.PacketHook {
 			if tr.Video {
 				return nil
@@ -170,6 +182,19 @@ func TestBadPluginsAreFound(t *testing.T) {
 		"observer hangs": {func() hooks.Plugin {
 			return hooks.Plugin{Name: "bad", Observe: func(hooks.Event) { time.Sleep(time.Hour) }}
 		}, "did not return within 2s"},
+		"volumes of nobody": {func() hooks.Plugin {
+			return hooks.Plugin{Name: "bad", Volumes: func(v hooks.RoomVolumes) { _ = v.Users[0] }}
+		}, "index out of range"},
+		"processor panics": {func() hooks.Plugin {
+			return hooks.Plugin{Name: "bad", Processor: func(hooks.TrackInfo) hooks.PCMHook {
+				return func(pcm []int16) { pcm[480] = 0 }
+			}}
+		}, "index out of range"},
+		"processor is slow": {func() hooks.Plugin {
+			return hooks.Plugin{Name: "bad", Processor: func(hooks.TrackInfo) hooks.PCMHook {
+				return func([]int16) { time.Sleep(2 * time.Millisecond) }
+			}}
+		}, "took longer than 1ms, 25 times in a row"},
 		"packet hook panics": {packet(func(p []byte) bool { return p[100] == 0 }), "index out of range"},
 		"packet hook is not bound": {func() hooks.Plugin {
 			return hooks.Plugin{Name: "bad", Packet: func(hooks.TrackInfo) hooks.PacketHook { panic("no") }}

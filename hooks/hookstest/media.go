@@ -92,6 +92,37 @@ func packets(t testing.TB, bind func(hooks.TrackInfo) hooks.PacketHook) {
 	})
 }
 
+// processors checks Processor and the hooks that it gives.
+func processors(t testing.TB, bind func(hooks.TrackInfo) hooks.PCMHook) {
+	t.Helper()
+	for _, s := range hostile {
+		var h hooks.PCMHook
+		if err := contained(deadline, func() { h = bind(hooks.TrackInfo{CallID: s, UserID: s}) }); err != nil {
+			t.Errorf("asked for the sound of %.40q: %v", s, err)
+			return
+		}
+		if h == nil {
+			continue
+		}
+		if err := contained(deadline, func() { h(make([]int16, 960)) }); err != nil {
+			t.Errorf("the hook on the sound of %.40q: %v", s, err)
+			return
+		}
+	}
+	if h := bind(hooks.TrackInfo{CallID: "c", UserID: "alice"}); h != nil {
+		blocks(t, "processor", h)
+	}
+	// Talkers of several rooms are mixed beside one another.
+	together(t, func(i int) {
+		h := bind(hooks.TrackInfo{CallID: "c", UserID: string(rune('a' + i))})
+		for range 50 {
+			if h != nil {
+				h(make([]int16, 960))
+			}
+		}
+	})
+}
+
 // media checks how a media hook takes 300 frames, and that it allocates
 // nothing. one makes a call to be measured.
 func media(t testing.TB, what string, frame func(n int), one func() func()) {

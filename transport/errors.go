@@ -23,7 +23,7 @@ var (
 	ErrPacketSize = errors.New("transport: packet is empty or too large")
 	// ErrClass: a packet's class is NumClasses or more.
 	ErrClass = errors.New("transport: no such class")
-	// ErrFlowID: a flow identifier is above 2^62-1.
+	// ErrFlowID: a flow identifier is 0, which is that of bundles, or above 2^62-1.
 	ErrFlowID = errors.New("transport: flow identifier out of range")
 	// ErrPin: the server's certificate does not match the pinned hash.
 	ErrPin = errors.New("transport: the server's certificate does not match the pin")

@@ -27,7 +27,7 @@ const (
 )
 
 func (s *session) HandleFlow(id uint64, h PacketHandler) error {
-	if id > roq.MaxFlowID {
+	if id > roq.MaxFlowID || id == roq.BundleFlow {
 		return ErrFlowID
 	}
 	s.fmu.Lock()

@@ -27,7 +27,7 @@ func TestIdleSessionIsSmall(t *testing.T) {
 		s.start(t.Context())
 		// A burst leaves nothing behind.
 		for range 300 {
-			s.Send(Packet{Class: 2, Payload: make([]byte, MaxPacketSize)})
+			s.Send(Packet{Flow: 1, Class: 2, Payload: make([]byte, MaxPacketSize)})
 		}
 		sessions[i] = s
 	}

@@ -7,13 +7,15 @@ import (
 	"github.com/earshotrtc/earshot/transport/roq"
 )
 
-// A buffer is one packet on its way, as a datagram: flow identifier, packet.
+// A buffer is one packet on its way, as a datagram: flow identifier, packet. Or
+// it is a bundle of several, with a flowLen of 0.
 // Buffers are pooled in two sizes, as audio is a tenth of video and an idle
 // session should hold neither; what is larger than both is made for the
 // occasion.
 type buffer struct {
 	b        []byte
 	flowLen  int // how much of b is the flow identifier
+	packets  int
 	class    Class
 	deadline time.Time
 	next     *buffer
@@ -49,7 +51,7 @@ func (b *buffer) release() {
 		return
 	}
 	b.b = b.b[:0]
-	b.deadline = time.Time{}
+	b.deadline, b.flowLen = time.Time{}, 0
 	b.pool.Put(b)
 }
 

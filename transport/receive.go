@@ -17,11 +17,32 @@ func (s *session) readDatagrams() {
 			return
 		}
 		flow, n, err := roq.ParseFlowID(d)
-		if err != nil || roq.CheckPacket(d[n:]) != nil {
+		switch {
+		case err == nil && flow == roq.BundleFlow:
+			s.deliverBundle(d[n:], time.Now())
+		case err != nil || roq.CheckPacket(d[n:]) != nil:
+			s.dropReceived(DropMalformed)
+		default:
+			s.deliver(flow, d[n:], time.Now())
+		}
+	}
+}
+
+// deliverBundle hands on the packets of a bundle. What follows an item that is
+// none is dropped.
+func (s *session) deliverBundle(items []byte, arrival time.Time) {
+	for len(items) > 0 {
+		flow, packet, rest, err := roq.NextBundled(items)
+		if err != nil {
+			s.dropReceived(DropMalformed)
+			return
+		}
+		items = rest
+		if roq.CheckPacket(packet) != nil {
 			s.dropReceived(DropMalformed)
 			continue
 		}
-		s.deliver(flow, d[n:], time.Now())
+		s.deliver(flow, packet, arrival)
 	}
 }
 
@@ -75,7 +96,10 @@ func (s *session) readStream(st receiveStream) {
 		s.endStream(st, src, err)
 		return
 	}
-	f := s.awaitFlow(id)
+	var f *flow
+	if id != roq.BundleFlow {
+		f = s.awaitFlow(id)
+	}
 	if f == nil {
 		s.dropReceived(DropUnknownFlow)
 		st.cancelRead(roq.UnknownFlowID)

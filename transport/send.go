@@ -22,39 +22,84 @@ const (
 )
 
 func (s *session) Send(p Packet) error {
+	if err := p.check(); err != nil {
+		return err
+	}
+	var list fifo
+	list.push(p.buffer())
+	return s.enqueue(&list)
+}
+
+func (s *session) SendBatch(packets []Packet) error {
+	var list fifo
+	var wrong error
+	for i := range packets {
+		if wrong = packets[i].check(); wrong != nil {
+			break
+		}
+		list.push(packets[i].buffer())
+	}
+	if err := s.enqueue(&list); err != nil {
+		return err
+	}
+	return wrong
+}
+
+func (p *Packet) check() error {
 	switch {
 	case len(p.Payload) == 0 || len(p.Payload) > MaxStreamPacketSize:
 		return ErrPacketSize
 	case p.Class >= NumClasses:
 		return ErrClass
-	case p.Flow > roq.MaxFlowID:
+	case p.Flow > roq.MaxFlowID || p.Flow == roq.BundleFlow:
 		return ErrFlowID
 	}
+	return nil
+}
+
+// buffer is the packet as a datagram.
+func (p *Packet) buffer() *buffer {
 	n := roq.FlowIDLen(p.Flow)
 	b := getBuffer(n + len(p.Payload))
 	b.b = append(roq.AppendFlowID(b.b, p.Flow), p.Payload...)
-	b.flowLen, b.class, b.deadline = n, p.Class, p.Deadline
+	b.flowLen, b.class, b.deadline, b.packets = n, p.Class, p.Deadline, 1
+	return b
+}
 
+// enqueue moves a list's buffers to the queue, and wakes the writer once.
+func (s *session) enqueue(list *fifo) error {
+	if list.n == 0 {
+		return nil
+	}
+	var evicted fifo
 	s.qmu.Lock()
 	if s.ended() {
 		s.qmu.Unlock()
-		b.release()
+		for b := list.pop(); b != nil; b = list.pop() {
+			b.release()
+		}
 		return ErrClosed
 	}
-	evicted := s.queue.push(b)
+	for b := list.pop(); b != nil; b = list.pop() {
+		if e := s.queue.push(b); e != nil {
+			evicted.push(e)
+		}
+	}
 	wake := s.sleeping
 	s.sleeping = false
 	s.qmu.Unlock()
 
-	if evicted != nil {
-		s.dropSend(DropQueueFull, evicted.class)
-		evicted.release()
+	for b := evicted.pop(); b != nil; b = evicted.pop() {
+		s.dropSend(DropQueueFull, b.class)
+		b.release()
 	}
 	if wake {
 		s.wakeWriter()
 	}
 	return nil
 }
+
+func (s *session) SetBundles(on bool) { s.bundles.Store(on) }
 
 func (s *session) wakeWriter() {
 	select {
@@ -120,6 +165,9 @@ func (s *session) next() (b *buffer, blocked bool) {
 			continue
 		}
 		b = s.queue.pop(c)
+		if s.bundles.Load() {
+			b = s.bundle(b, now)
+		}
 		break
 	}
 	s.sleeping = b == nil
@@ -127,7 +175,36 @@ func (s *session) next() (b *buffer, blocked bool) {
 	return b, blocked
 }
 
-// transmit hands one packet over. It releases b.
+// maxBundle is how large a bundle may become: the datagram of a packet of
+// MaxPacketSize, which every path carries.
+const maxBundle = MaxPacketSize + 1
+
+// bundle puts what waits in b's class into one datagram with b, in order, as
+// long as it fits. qmu is held.
+func (s *session) bundle(b *buffer, now time.Time) *buffer {
+	q := &s.queue.class[b.class]
+	size := roq.BundleHeaderLen + roq.BundledLen(len(b.b))
+	if q.head == nil || size+roq.BundledLen(len(q.head.b)) > maxBundle {
+		return b
+	}
+	all := getBuffer(largeBuffer)
+	all.b = roq.AppendBundled(roq.AppendBundle(all.b), b.b)
+	all.class, all.deadline, all.packets = b.class, b.deadline, 1
+	b.release()
+	for next := q.head; next != nil && len(all.b)+roq.BundledLen(len(next.b)) <= maxBundle; next = q.head {
+		s.queue.pop(all.class)
+		if next.late(now) {
+			s.dropSend(DropExpired, next.class)
+		} else {
+			all.b = roq.AppendBundled(all.b, next.b)
+			all.packets++
+		}
+		next.release()
+	}
+	return all
+}
+
+// transmit hands one datagram over. It releases b.
 func (s *session) transmit(b *buffer) {
 	if s.gate != nil {
 		s.gate.handed(time.Now(), len(b.b), b.class)
@@ -135,7 +212,9 @@ func (s *session) transmit(b *buffer) {
 	err := s.link.sendDatagram(b.b)
 	switch {
 	case err == nil:
-		s.counters.mediaSent.Add(1)
+		s.counters.mediaSent.Add(uint64(b.packets))
+	case errors.Is(err, errTooLarge) && b.flowLen == 0:
+		s.unbundle(b)
 	case errors.Is(err, errTooLarge):
 		if s.gate != nil {
 			s.gate.refused()
@@ -143,10 +222,29 @@ func (s *session) transmit(b *buffer) {
 		s.sendLarge(b)
 		return
 	default:
-		s.dropSend(DropClosed, b.class)
+		for range b.packets {
+			s.dropSend(DropClosed, b.class)
+		}
 		s.check(err)
 	}
 	b.release()
+}
+
+// unbundle hands a bundle's packets over one by one, on a path whose datagrams
+// are smaller than they ought to be.
+func (s *session) unbundle(b *buffer) {
+	if s.gate != nil {
+		s.gate.refused()
+	}
+	for items := b.b[roq.BundleHeaderLen:]; len(items) > 0; {
+		flow, packet, rest, err := roq.NextBundled(items)
+		if err != nil {
+			return
+		}
+		items = rest
+		p := Packet{Flow: flow, Class: b.class, Deadline: b.deadline, Payload: packet}
+		s.transmit(p.buffer())
+	}
 }
 
 // sendLarge sends a packet on a stream of its own, from a goroutine of its own
@@ -221,7 +319,7 @@ type flowStream struct {
 }
 
 func (s *session) OpenFlowStream(ctx context.Context, flow uint64) (FlowStream, error) {
-	if flow > roq.MaxFlowID {
+	if flow > roq.MaxFlowID || flow == roq.BundleFlow {
 		return nil, ErrFlowID
 	}
 	if s.ended() {

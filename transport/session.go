@@ -42,6 +42,7 @@ type session struct {
 	sleeping bool // the writer waits on wake
 	wake     chan struct{}
 	gate     *gate // nil: not needed; the writer's alone
+	bundles  atomic.Bool
 	large    atomic.Int32
 
 	// Receiving.

@@ -119,11 +119,11 @@ func TestSendNeverBlocks(t *testing.T) {
 		s := newSession(link, SessionConfig{QueueLen: 10}, false, nil)
 		s.start(t.Context())
 		start := time.Now()
-		s.Send(Packet{Payload: make([]byte, 50)})
+		s.Send(Packet{Flow: 1, Payload: make([]byte, 50)})
 		synctest.Wait() // the writer has it, and is stuck
 		for i := range 100 {
 			deadline := start.Add(time.Second)
-			if err := s.Send(Packet{Class: Class(i % 2), Payload: make([]byte, 50), Deadline: deadline}); err != nil {
+			if err := s.Send(Packet{Flow: 1, Class: Class(i % 2), Payload: make([]byte, 50), Deadline: deadline}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -47,7 +47,7 @@ const NumClasses = 3
 
 // A Packet is one RTP or RTCP packet to be sent.
 type Packet struct {
-	// Flow is the flow identifier, 0 to 2^62-1. Identifiers below 64 take one
+	// Flow is the flow identifier, 1 to 2^62-1. Identifiers below 64 take one
 	// byte on the wire.
 	Flow uint64
 	// Class is the packet's class, 0 to NumClasses-1.
@@ -110,6 +110,16 @@ type Session interface {
 	// still be dropped and counted. Errors: ErrClosed, ErrPacketSize,
 	// ErrClass, ErrFlowID.
 	Send(p Packet) error
+	// SendBatch is Send for packets that are due together: if the peer takes
+	// bundles (SetBundles), those of one class leave in as few datagrams as
+	// hold them. It queues those before the first that is wrong, and returns
+	// what Send would for that one.
+	SendBatch(packets []Packet) error
+	// SetBundles says whether the peer takes bundles (roq.BundleFlow), which
+	// signalling must have found out. Then whatever waits to be sent leaves
+	// with as much of its class as fits one datagram. Bundles that come are
+	// always taken. The default is no.
+	SetBundles(on bool)
 	// OpenFlowStream opens a stream of packets of one flow. It blocks until
 	// the peer grants a stream or ctx ends.
 	OpenFlowStream(ctx context.Context, flow uint64) (FlowStream, error)

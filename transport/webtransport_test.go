@@ -421,7 +421,7 @@ func TestWebTransportSurvivesRebind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for flow := range uint64(3) {
+		for flow := uint64(1); flow <= 3; flow++ {
 			exchange(t, client, server, flow, 100)
 			time.Sleep(100 * time.Millisecond)
 		}

@@ -50,4 +50,6 @@ var (
 	ErrPacketSize error = &FormatError{PacketError, "a packet's length is zero or above the limit"}
 	// ErrNotRTP: a packet is neither RTP nor RTCP.
 	ErrNotRTP error = &FormatError{PacketError, "the packet is neither RTP nor RTCP"}
+	// ErrBundle: an item of a bundle is not one.
+	ErrBundle error = &FormatError{PacketError, "an item of the bundle is empty or cut short"}
 )

@@ -33,6 +33,38 @@ func FuzzParseFlowID(f *testing.F) {
 	})
 }
 
+func FuzzBundle(f *testing.F) {
+	whole := AppendBundle(nil)
+	for _, c := range flowIDs[1:] {
+		whole = AppendBundled(whole, unhex(f, c.wire+wireRTP))
+	}
+	f.Add(whole[BundleHeaderLen:])
+	f.Add(AppendBundled(nil, whole))
+	f.Add(whole[BundleHeaderLen : len(whole)-3])
+	f.Add([]byte{0})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, items []byte) {
+		total := 0
+		for rest := items; len(rest) > 0; {
+			flow, packet, next, err := NextBundled(rest)
+			if err != nil {
+				if err != ErrBundle {
+					t.Fatal(err)
+				}
+				return
+			}
+			if flow == BundleFlow || len(packet) == 0 || len(next) >= len(rest) {
+				t.Fatalf("flow %d, %d bytes, %d left of %d", flow, len(packet), len(next), len(rest))
+			}
+			total += len(packet)
+			rest = next
+		}
+		if total > len(items) {
+			t.Fatalf("%d bytes out of %d", total, len(items))
+		}
+	})
+}
+
 func FuzzStreamReader(f *testing.F) {
 	for _, s := range []string{"", "02", "020f" + wireRTP, "020f" + wireRTP + "08" + wireRR, "80000002400f" + wireRTP,
 		"0200", "02ffffffffffffffff00", "020f80", "4000" + "8000000f" + wireVP8, "0240", "02800" + "0ffff"} {

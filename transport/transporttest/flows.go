@@ -32,7 +32,7 @@ func flowsBothWays(e *env) {
 
 func flowIdentifiers(e *env) {
 	client, server := e.connect()
-	for i, id := range []uint64{0, 1, 63, 64, 16383, 16384, 1<<30 - 1, 1 << 30, roq.MaxFlowID} {
+	for i, id := range []uint64{1, 62, 63, 64, 16383, 16384, 1<<30 - 1, 1 << 30, roq.MaxFlowID} {
 		in := e.sink(server, id)
 		e.send(client, transport.Packet{Flow: id, Payload: rtp(transport.MaxPacketSize, uint64(i))})
 		if n := await(e, "a packet", in.c); n != uint64(i) {
@@ -50,6 +50,51 @@ func flowIdentifiers(e *env) {
 	e.send(client, transport.Packet{Flow: 5, Class: 1, Payload: rtcp})
 	if p := await(e, "RTCP", got); !bytes.Equal(p, rtcp) {
 		e.Errorf("RTCP arrived as %x", p)
+	}
+}
+
+// bundles: a batch arrives whole and in order, in fewer datagrams if the peer
+// takes bundles.
+func bundles(e *env) {
+	client, server := e.connect()
+	const batches, size = 20, 9 // nine of 200 bytes need two datagrams
+	in := [size]*sink{}
+	for i := range in {
+		in[i] = e.sink(client, uint64(1+i))
+	}
+	used := [2]uint64{}
+	for k, on := range []bool{false, true} {
+		server.SetBundles(on)
+		before := server.Stats()
+		for n := range uint64(batches) {
+			batch := make([]transport.Packet, size)
+			for i := range batch {
+				batch[i] = transport.Packet{Flow: uint64(1 + i), Payload: rtp(200, n)}
+			}
+			if err := server.SendBatch(batch); err != nil {
+				e.Fatal(err)
+			}
+			for i := range in {
+				if got := await(e, "a packet of a batch", in[i].c); got != n {
+					e.Fatalf("packet %d of flow %d, want %d", got, 1+i, n)
+				}
+			}
+		}
+		after := server.Stats()
+		used[k] = after.PacketsSent - before.PacketsSent
+		if sent := after.MediaSent - before.MediaSent; sent != batches*size {
+			e.Errorf("%d packets counted as sent, of %d", sent, batches*size)
+		}
+	}
+	if used[1] > used[0]/2 {
+		e.Errorf("%d datagrams with bundles, %d without", used[1], used[0])
+	}
+	good, bad := transport.Packet{Flow: 1, Payload: rtp(20, 7)}, transport.Packet{Flow: 1}
+	if err := server.SendBatch([]transport.Packet{good, bad, good}); !errors.Is(err, transport.ErrPacketSize) {
+		e.Errorf("an empty packet in a batch: %v", err)
+	}
+	if n := await(e, "the packet before the bad one", in[0].c); n != 7 {
+		e.Errorf("packet %d before the bad one", n)
 	}
 }
 

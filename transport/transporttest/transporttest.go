@@ -51,6 +51,7 @@ func Run(t *testing.T, newPair func(t testing.TB) Pair) {
 		{"FlowsBothWays", flowsBothWays},
 		{"FlowIdentifiers", flowIdentifiers},
 		{"SendErrors", sendErrors},
+		{"Bundles", bundles},
 		{"SendCopies", sendCopies},
 		{"UnknownFlowIsKept", unknownFlowKept},
 		{"UnknownFlowIsBounded", unknownFlowBounded},

@@ -196,6 +196,7 @@ func Dial(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	l := newLink(sess)
 	w, err := l.open(ctx, signal.TypeSignIn, signal.SignIn{
 		Version: signal.Version, SDKAppID: cfg.SDKAppID, UserID: cfg.UserID, UserSig: cfg.UserSig, Agent: cfg.Agent,
+		Bundles: true,
 	})
 	if err != nil {
 		return nil, err

@@ -52,6 +52,8 @@ type ticker struct {
 	slot  int
 	// tick does tick n, which was due at a time. It reports whether to go on.
 	tick func(n uint64, due time.Time) (more bool)
+	// uncounted ticks are no mixes: they do not show in the clock's figures.
+	uncounted bool
 
 	// Guarded by clock.mu.
 	at      int // in the heap, or -1
@@ -72,8 +74,12 @@ func newClock() *clock {
 	}
 }
 
-// add makes a ticker, which rests. The clock starts with the first.
-func (c *clock) add(every time.Duration, tick func(uint64, time.Time) bool) *ticker {
+// anySlot leaves it to the clock when a ticker begins.
+const anySlot = -1
+
+// add makes a ticker, which rests, and begins when others with the same slot do.
+// The clock starts with the first.
+func (c *clock) add(every time.Duration, slot int, tick func(uint64, time.Time) bool) *ticker {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.started && !c.closed {
@@ -85,10 +91,12 @@ func (c *clock) add(every time.Duration, tick func(uint64, time.Time) bool) *tic
 			go c.worker()
 		}
 	}
-	slot := 0
-	for i, n := range c.phases {
-		if n < c.phases[slot] {
-			slot = i
+	if slot == anySlot {
+		slot = 0
+		for i, n := range c.phases {
+			if n < c.phases[slot] {
+				slot = i
+			}
 		}
 	}
 	c.phases[slot]++
@@ -142,6 +150,23 @@ func (t *ticker) number(at time.Time) uint64 {
 
 func (t *ticker) time(n uint64) time.Time {
 	return t.c.epoch.Add(t.phase + time.Duration(n-1)*t.every)
+}
+
+// A grid is moments that are evenly spread over time.
+type grid struct {
+	start time.Time
+	every time.Duration
+}
+
+// after is the first moment after a time.
+func (g grid) after(at time.Time) time.Time {
+	d := at.Sub(g.start)
+	return g.start.Add((max(0, d)/g.every + 1) * g.every)
+}
+
+// grid is every so often at one of the ticker's moments.
+func (t *ticker) grid(every time.Duration) grid {
+	return grid{t.c.epoch.Add(time.Duration(t.slot) * clockSpread / clockPhases), every}
 }
 
 // run hands what is due to the workers.
@@ -211,7 +236,9 @@ func (t *ticker) work() {
 			t.did = target - 1
 		}
 		if behind := target - t.did; behind > maxBehind {
-			t.c.skipped.Add(behind - maxBehind)
+			if !t.uncounted {
+				t.c.skipped.Add(behind - maxBehind)
+			}
 			t.did = target - maxBehind
 		}
 		more := true
@@ -219,6 +246,9 @@ func (t *ticker) work() {
 			t.did++
 			due := t.time(t.did)
 			more = t.tick(t.did, due)
+			if t.uncounted {
+				continue
+			}
 			t.c.ticks.Add(1)
 			if time.Since(due) > lateTick {
 				t.c.late.Add(1)

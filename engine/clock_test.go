@@ -27,7 +27,7 @@ func TestClock(t *testing.T) {
 			if i%3 == 0 {
 				every = 10 * time.Millisecond
 			}
-			tickers = append(tickers, c.add(every, func(n uint64, due time.Time) bool {
+			tickers = append(tickers, c.add(every, anySlot, func(n uint64, due time.Time) bool {
 				if time.Now() != due {
 					t.Errorf("ticker %d: tick %d is due at %v, and done at %v", i, n, due, time.Now())
 				}
@@ -101,7 +101,7 @@ func TestClockLate(t *testing.T) {
 		c := newClock()
 		defer c.close()
 		var slow, fast []uint64
-		a := c.add(20*time.Millisecond, func(n uint64, _ time.Time) bool {
+		a := c.add(20*time.Millisecond, anySlot, func(n uint64, _ time.Time) bool {
 			slow = append(slow, n)
 			switch len(slow) {
 			case 5:
@@ -111,7 +111,7 @@ func TestClockLate(t *testing.T) {
 			}
 			return true
 		})
-		b := c.add(20*time.Millisecond, func(n uint64, _ time.Time) bool {
+		b := c.add(20*time.Millisecond, anySlot, func(n uint64, _ time.Time) bool {
 			fast = append(fast, n)
 			return true
 		})
@@ -144,7 +144,7 @@ func TestClockWokenWhileItRests(t *testing.T) {
 		defer c.close()
 		var tk *ticker
 		n := 0
-		tk = c.add(20*time.Millisecond, func(uint64, time.Time) bool {
+		tk = c.add(20*time.Millisecond, anySlot, func(uint64, time.Time) bool {
 			n++
 			if n == 3 {
 				tk.start() // as a packet that arrives now does
@@ -166,10 +166,10 @@ func TestSteer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClock()
 		defer c.close()
-		tk := c.add(20*time.Millisecond, func(uint64, time.Time) bool { return false })
+		tk := c.add(20*time.Millisecond, anySlot, func(uint64, time.Time) bool { return false })
 		const ms = time.Millisecond
 		for _, early := range []time.Duration{1 * ms, 3 * ms, 6 * ms, 11 * ms, 19 * ms} {
-			s := steer{tick: tk}
+			s := steer{grid: tk.grid(tk.every)}
 			at := tk.time(1000).Add(-early)
 			var asked []time.Duration
 			for i := range 400 { // 8 s
@@ -191,7 +191,7 @@ func TestSteer(t *testing.T) {
 			}
 		}
 		// One who does not do it is asked three times, and then once a minute.
-		s := steer{tick: tk}
+		s := steer{grid: tk.grid(tk.every)}
 		asked := 0
 		at := tk.time(1000).Add(-12 * ms)
 		for range 50 * 60 {
@@ -204,7 +204,7 @@ func TestSteer(t *testing.T) {
 			t.Errorf("asked %d times in a minute", asked)
 		}
 		// Packets all over the frame cannot be steered.
-		s = steer{tick: tk}
+		s = steer{grid: tk.grid(tk.every)}
 		for i := range 400 {
 			if s.note(at.Add(time.Duration(i*13%20)*ms)) != 0 {
 				t.Fatal("asked although the network shakes them over the whole frame")

@@ -83,6 +83,7 @@ func (c *conn) open(r *signal.Reader) *hooks.Refusal {
 			return wrongVersion(b.Version)
 		}
 		sess := c.out.sess
+		sess.SetBundles(b.Bundles)
 		ok, no := c.srv.decideSignIn(hooks.SignInRequest{
 			UserID: b.UserID, UserSig: b.UserSig, SDKAppID: b.SDKAppID, Agent: b.Agent,
 			RemoteAddr: sess.RemoteAddr().String(), Protocol: sess.Protocol(),
@@ -95,6 +96,7 @@ func (c *conn) open(r *signal.Reader) *hooks.Refusal {
 		if b.Version != signal.Version {
 			return wrongVersion(b.Version)
 		}
+		c.out.sess.SetBundles(b.Bundles)
 		return c.srv.resume(c, b)
 	}
 	return bad(fmt.Errorf("the first message must be signIn or resume, not %s", m.Type))

@@ -246,7 +246,7 @@ func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusa
 
 func (s *Server) welcome(d *device, resumed bool) signal.Welcome {
 	return signal.Welcome{
-		Version: signal.Version, Token: d.token.String(), Resumed: resumed,
+		Version: signal.Version, Token: d.token.String(), Resumed: resumed, Bundles: true,
 		WindowMS: int(s.cfg.ReconnectWindow / time.Millisecond),
 	}
 }

@@ -74,6 +74,7 @@ func (l *link) open(ctx context.Context, typ signal.Type, body any) (w *signal.W
 	}
 	switch b := b.(type) {
 	case *signal.Welcome:
+		l.sess.SetBundles(b.Bundles)
 		return b, nil
 	case *signal.Goodbye:
 		if m.Type == signal.TypeGoodbye {
@@ -248,7 +249,7 @@ func (c *Client) resume(ctx context.Context) (*link, *signal.Welcome, error) {
 		return nil, nil, err
 	}
 	c.mu.Lock()
-	req := signal.Resume{Version: signal.Version, Token: c.token, Last: c.lastN}
+	req := signal.Resume{Version: signal.Version, Token: c.token, Last: c.lastN, Bundles: true}
 	c.mu.Unlock()
 	l := newLink(sess)
 	w, err := l.open(ctx, signal.TypeResume, req)

@@ -121,7 +121,7 @@ func (r *room) mixed() (*mixing, error) {
 		return nil, err
 	}
 	m.br = br
-	m.tick = s.clock.add(br.FrameDuration(), m.run)
+	m.tick = r.ticker(br.FrameDuration(), m.run)
 	r.mix = m
 	for _, t := range r.tracks {
 		m.add(t)
@@ -176,7 +176,7 @@ func (m *mixing) add(t *track) {
 	if pose := t.owner.pose; pose != nil {
 		src.SetPosition(pose.Position)
 	}
-	t.source.Store(&mixedTrack{src, steer{tick: m.tick}})
+	t.source.Store(&mixedTrack{src, steer{grid: m.tick.grid(m.tick.every)}})
 	for _, d := range m.room.devs {
 		d.setMixGain(t)
 	}

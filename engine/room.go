@@ -10,6 +10,7 @@ import (
 
 	"github.com/pion/rtp"
 
+	"github.com/earshotrtc/earshot/engine/forward"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
@@ -54,6 +55,11 @@ type room struct {
 	route  atomic.Pointer[routes]
 	mix    *mixing     // nil while nobody receives it
 	meter  mixer.Meter // how loud everybody is, if a plugin wants to know
+	slot   int         // of the clock: when its ticks are
+	window *window     // nil while it never was large
+	voices voices
+	// priorities of users, in dB: see SetPriorities.
+	priorities map[string]float64
 
 	// What is told of connections, the rounds' own: see rounds.
 	round                      uint64
@@ -65,6 +71,12 @@ type room struct {
 // replaced.
 type routes struct {
 	legs map[*track][]leg
+	// Where voices wait for one another, what each receiver hears, by columns.
+	window  *window
+	columns []*track
+	rows    []row
+	// choose says that there are more voices than are heard at a time.
+	choose bool
 }
 
 // A leg is one track's way to one receiver.
@@ -74,8 +86,20 @@ type leg struct {
 	on   bool // subscribed
 }
 
+// passes reports whether a track's packets go this way.
+func (l *leg) passes(t *track) bool {
+	return l.on && (l.to.mixLeg == nil || t.kind != signal.KindAudio)
+}
+
+// ticker makes one of the room's tickers: they have their ticks together.
+func (r *room) ticker(every time.Duration, tick func(uint64, time.Time) bool) *ticker {
+	t := r.srv.clock.add(every, r.slot, tick)
+	r.slot = t.slot
+	return t
+}
+
 func newRoom(s *Server) *room {
-	r := &room{srv: s}
+	r := &room{srv: s, slot: anySlot}
 	r.route.Store(&routes{})
 	return r
 }
@@ -104,10 +128,16 @@ func (r *room) leave(d *device) {
 	r.unmix(d)
 	d.receive, d.gains, d.pose = hooks.ModeDefault, nil, nil
 	r.reroute()
+	if len(r.devs) == 0 && r.window != nil {
+		r.window.close()
+		r.window = nil
+	}
 }
 
 // add adds a track of a device that is in the room.
 func (r *room) add(t *track) {
+	t.column = r.freeColumn()
+	t.voice.Priority = r.priorities[t.owner.userID]
 	r.tracks = append(r.tracks, t)
 	for _, d := range r.devs {
 		if d != t.owner {
@@ -123,6 +153,7 @@ func (r *room) add(t *track) {
 // drop removes a track, without new routes yet.
 func (r *room) drop(t *track) {
 	r.tracks = without(r.tracks, t)
+	r.voices.remove(t)
 	if r.mix != nil {
 		r.mix.remove(t)
 	}
@@ -139,10 +170,18 @@ func (r *room) reroute() {
 	next := &routes{legs: make(map[*track][]leg, len(r.tracks))}
 	for _, d := range r.devs {
 		for t, l := range d.legs {
-			if l.on && (d.mixLeg == nil || t.kind != signal.KindAudio) {
+			if l.passes(t) {
 				next.legs[t] = append(next.legs[t], *l)
 			}
 		}
+	}
+	next.choose = r.voices.enough(r.tracks, r.srv.cfg.Voices)
+	if length := r.srv.cfg.BundleWindow; length > 0 && len(r.devs) >= bundleFrom {
+		if r.window == nil {
+			r.window = newWindow(r, length)
+		}
+		next.window = r.window
+		next.arrange(r.tracks, r.devs)
 	}
 	r.route.Store(next)
 }
@@ -211,6 +250,7 @@ type track struct {
 	keyed    time.Time
 	keyTimer *time.Timer
 	metered  bool // somebody wants to know how loud it is
+	column   int  // in the room's table: see row; does not change
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
@@ -218,6 +258,9 @@ type track struct {
 	header  rtp.Header
 	payload int // where it begins in buf
 	level   trackLevel
+	voice   forward.Voice
+	numbers forward.Sequence
+	steer   steer // where the room forwards
 	buf     [transport.MaxPacketSize]byte
 }
 
@@ -409,7 +452,22 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 		t.level.note(t, t.buf[t.payload:n])
 	}
 	p := transport.Packet{Class: t.class, Deadline: arrival.Add(t.lifetime), Payload: t.buf[:n]}
-	for _, l := range t.call.room.route.Load().legs[t] {
+	table := t.call.room.route.Load()
+	if t.kind == signal.KindAudio {
+		if !t.renumber(table, arrival) {
+			return
+		}
+		if w := table.window; w != nil && len(table.legs[t]) > 0 {
+			if t.source.Load() == nil {
+				t.steer.grid, t.steer.most = w.grid, true
+				t.watch(&t.steer, arrival)
+			}
+			if w.hold(t, p.Payload, p.Deadline) {
+				return
+			}
+		}
+	}
+	for _, l := range table.legs[t] {
 		if sess := l.to.session.Load(); sess != nil {
 			p.Flow = l.flow
 			(*sess).Send(p)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,14 +16,34 @@ import (
 // sink is a session that only takes packets.
 type sink struct {
 	transport.Session
-	sent int
-	last []byte
+	mu      sync.Mutex
+	sent    int
+	batches int
+	last    []byte
 }
 
 func (s *sink) Send(p transport.Packet) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.sent++
 	s.last = append(s.last[:0], p.Payload...)
 	return nil
+}
+
+func (s *sink) SendBatch(packets []transport.Packet) error {
+	s.mu.Lock()
+	s.batches++
+	s.mu.Unlock()
+	for _, p := range packets {
+		s.Send(p)
+	}
+	return nil
+}
+
+func (s *sink) count() (packets, batches int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent, s.batches
 }
 
 func (s *sink) HandleFlow(uint64, transport.PacketHandler) error { return nil }
@@ -30,7 +51,15 @@ func (s *sink) RemoveFlow(uint64)                                {}
 
 // fanOut makes a room with one talker and n receivers.
 func fanOut(tb testing.TB, n int) (*track, []*sink) {
-	s, err := NewServer(ServerConfig{InProcess: true, SDKAppID: 1, Key: "k"})
+	t, sinks := fanOutWith(tb, n, ServerConfig{BundleWindow: -1})
+	return t[0], sinks
+}
+
+// fanOutWith makes a room with as many talkers as cfg.Voices and one more, or
+// one, and n receivers.
+func fanOutWith(tb testing.TB, n int, cfg ServerConfig) ([]*track, []*sink) {
+	cfg.InProcess, cfg.SDKAppID, cfg.Key = true, 1, "k"
+	s, err := NewServer(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -43,16 +72,21 @@ func fanOut(tb testing.TB, n int) (*track, []*sink) {
 		c.room.join(d)
 		return d, k
 	}
-	talker, _ := device("talker")
-	t := &track{id: 1, owner: talker, call: c, kind: signal.KindAudio, flow: 1, ssrc: 7, pt: audioPayloadType, lifetime: audioLifetime}
-	talker.published = append(talker.published, t)
-	c.room.add(t)
+	tb.Cleanup(s.clock.close)
+	var tracks []*track
+	for i := range cfg.Voices + 1 {
+		talker, _ := device("talker")
+		t := &track{id: uint64(i + 1), owner: talker, call: c, kind: signal.KindAudio, flow: 1, ssrc: uint32(7 + i), pt: audioPayloadType, lifetime: audioLifetime}
+		talker.published = append(talker.published, t)
+		c.room.add(t)
+		tracks = append(tracks, t)
+	}
 	var sinks []*sink
 	for range n {
 		_, k := device("receiver")
 		sinks = append(sinks, k)
 	}
-	return t, sinks
+	return tracks, sinks
 }
 
 // voicePacket is an RTP packet as a client sends it, with extensions that the

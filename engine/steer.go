@@ -13,7 +13,10 @@ import (
 // by how much the talker should begin their frames later, so that packets come
 // just before the tick.
 type steer struct {
-	tick *ticker
+	grid grid
+	// most says that most packets should come in time, rather than the last: for
+	// one that is late the next chance is near.
+	most bool
 
 	n     int
 	waits [steerPackets]time.Duration // from arrival until the tick
@@ -37,18 +40,20 @@ const (
 // note takes the arrival of a packet, and returns by how much the frames should
 // begin later: 0 for as they are.
 func (s *steer) note(arrival time.Time) time.Duration {
-	every := s.tick.every
-	next := s.tick.time(s.tick.number(arrival) + 1)
-	s.waits[s.n] = next.Sub(arrival)
+	every := s.grid.every
+	s.waits[s.n] = s.grid.after(arrival).Sub(arrival)
 	if s.n++; s.n < steerPackets {
 		return 0
 	}
 	s.n = 0
-	last, spread := lastOf(s.waits[:], every)
+	last, middle, spread := placesOf(s.waits[:], every)
 	if spread > every/2 {
 		return 0 // the network shakes them more than steering would gain
 	}
 	shift := last - steerLead
+	if s.most {
+		shift = middle - steerLead
+	}
 	if shift < 0 {
 		shift += every
 	}
@@ -68,11 +73,11 @@ func (s *steer) note(arrival time.Time) time.Duration {
 	return shift
 }
 
-// lastOf returns the wait of the packet that comes last in the frame, and over
-// how long they are spread. Waits are places on a circle as long as the frame:
-// the widest gap between two neighbours is where no packets come. waits is
-// sorted.
-func lastOf(waits []time.Duration, every time.Duration) (last, spread time.Duration) {
+// placesOf returns the wait of the packet that comes last in the frame, that of
+// the one in the middle, and over how long they are spread. Waits are places on a
+// circle as long as the frame: the widest gap between two neighbours is where no
+// packets come. waits is sorted.
+func placesOf(waits []time.Duration, every time.Duration) (last, middle, spread time.Duration) {
 	slices.Sort(waits)
 	n := len(waits)
 	widest, after := every-waits[n-1]+waits[0], 0
@@ -81,7 +86,7 @@ func lastOf(waits []time.Duration, every time.Duration) (last, spread time.Durat
 			widest, after = gap, i
 		}
 	}
-	return waits[after], every - widest
+	return waits[after], waits[(after+n/2)%n], every - widest
 }
 
 // watch looks at when a track's packets arrive, and asks for a shift.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
 )
 
@@ -30,7 +31,8 @@ type bareConn struct {
 }
 
 // serveBare sends every connection ready datagrams, and forgets what it
-// receives: no engine can do with less over quic-go.
+// receives: no engine can do with less over quic-go. Or, if there is no window
+// to collect voices in, it sends what it receives to everybody else.
 func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 	cert, err := transport.NewDevCertificate(transport.DevCertificateConfig{Hosts: []string{"127.0.0.1"}})
 	if err != nil {
@@ -54,17 +56,36 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 			conns = append(conns, c)
 			mu.Unlock()
 			go func() {
+				var all []*bareConn
 				for {
-					if _, err := c.ReceiveDatagram(ctx); err != nil {
+					d, err := c.ReceiveDatagram(ctx)
+					if err != nil {
 						return
 					}
 					c.talks.Store(true)
+					if !cfg.bareForwards() {
+						continue
+					}
+					mu.Lock()
+					all = append(all[:0], conns...)
+					mu.Unlock()
+					for _, to := range all {
+						if to != c {
+							to.SendDatagram(d)
+						}
+					}
 				}
 			}()
 		}
 	}()
 	go func() {
-		packet := make([]byte, bareBytes)
+		if cfg.bareForwards() {
+			return
+		}
+		packet := make([]byte, bareBytes*cfg.Talkers)
+		if cfg.Mode == hooks.ModeMix {
+			packet = packet[:bareBytes]
+		}
 		tick := time.NewTicker(cfg.Frame)
 		defer tick.Stop()
 		var all []*bareConn
@@ -78,7 +99,10 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 			all = append(all[:0], conns...)
 			mu.Unlock()
 			for _, c := range all {
-				if c.talks.Load() || n%cfg.FramesPerPacket == 0 {
+				switch {
+				case c.talks.Load() && len(packet) > bareBytes:
+					c.SendDatagram(packet[bareBytes:])
+				case c.talks.Load() || n%cfg.FramesPerPacket == 0:
 					c.SendDatagram(packet)
 				}
 			}
@@ -87,3 +111,6 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 	hash := cert.Hashes()[0]
 	return l.Addr().String(), hash[:], func() { cancel(); l.Close() }, nil
 }
+
+// bareForwards says that a bare loop forwards what it receives.
+func (c Config) bareForwards() bool { return c.Mode == hooks.ModeForward && c.Window < 0 }

@@ -6,13 +6,16 @@ import (
 	"time"
 
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
 )
 
 // Config says what load there is. The zero value is a room of 100 in mix mode,
 // five of them talking, for ten seconds.
 type Config struct {
 	// Bare measures a bare loop over quic-go instead of a server: a ready
-	// datagram to each receiver for each frame. Default false.
+	// datagram to each receiver for each frame. In ModeForward all voices are in
+	// it; with a Window below 0 each datagram that comes is sent to everybody
+	// else, as it is. Default false.
 	Bare bool
 	// Mode of the rooms. Default hooks.ModeMix.
 	Mode hooks.RoomMode
@@ -28,6 +31,8 @@ type Config struct {
 	// FramesPerPacket is that of those who only listen, in a mix: 1 to 3.
 	// Default 1.
 	FramesPerPacket int
+	// Window is engine.ServerConfig.BundleWindow. Default 0: the engine's.
+	Window time.Duration
 	// Unsteered makes talkers ignore the server's wish that their frames begin
 	// at another moment. Default false.
 	Unsteered bool
@@ -66,6 +71,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("load: frame %v is neither 10 nor 20 ms", c.Frame)
 	case c.FramesPerPacket < 1 || c.FramesPerPacket > 3:
 		return c, fmt.Errorf("load: %d frames a packet are not 1 to 3", c.FramesPerPacket)
+	case c.Bare && c.Mode == hooks.ModeForward && c.Talkers > transport.MaxPacketSize/bareBytes:
+		return c, fmt.Errorf("load: the voices of %d talkers do not fit a bare loop's datagram", c.Talkers)
 	case c.FramesPerPacket > 1 && (c.Frame != 20*time.Millisecond || c.Mode != hooks.ModeMix):
 		return c, errors.New("load: several frames a packet need a mix with frames of 20 ms")
 	}
@@ -95,10 +102,10 @@ func (c Config) hears(room, user int) float64 {
 	switch {
 	case others == 0:
 		return 0
-	case c.Bare:
-		return perSecond
 	case c.Mode == hooks.ModeForward:
 		return float64(others) * perSecond
+	case c.Bare:
+		return perSecond
 	}
 	return perSecond
 }

@@ -51,7 +51,7 @@ func join(ctx context.Context, at ready, name string) (*person, error) {
 		name: name, sess: sess, results: make(chan *signal.Result, 4), entered: make(chan struct{}, 1),
 		invited: make(chan string, 1),
 	}
-	if err := p.write(signal.TypeSignIn, 0, signal.SignIn{Version: signal.Version, SDKAppID: app, UserID: name, UserSig: sig}); err != nil {
+	if err := p.write(signal.TypeSignIn, 0, signal.SignIn{Version: signal.Version, SDKAppID: app, UserID: name, UserSig: sig, Bundles: true}); err != nil {
 		return nil, err
 	}
 	in := signal.NewReader(sess.Control())
@@ -168,11 +168,13 @@ func joinBare(ctx context.Context, at ready) (*person, error) {
 	p := &person{bare: c}
 	go func() {
 		for {
-			if _, err := c.ReceiveDatagram(context.Background()); err != nil {
+			d, err := c.ReceiveDatagram(context.Background())
+			if err != nil {
 				return
 			}
-			p.packets.Add(1)
-			p.frames.Add(1)
+			voices := max(1, int64(len(d)/bareBytes))
+			p.packets.Add(voices)
+			p.frames.Add(voices)
 		}
 	}()
 	return p, nil

@@ -61,6 +61,7 @@ func serverChild() error {
 	} else {
 		srv, err := engine.NewServer(engine.ServerConfig{
 			Addr: "127.0.0.1:0", SDKAppID: app, Key: key, Codec: libopus.Driver{}, Mode: cfg.Mode,
+			BundleWindow:     cfg.Window,
 			Mix:              engine.MixConfig{FrameDuration: cfg.Frame, FramesPerPacket: cfg.FramesPerPacket},
 			SignInsPerSecond: 1e6, MaxPendingPerAddr: 1e6, MaxPending: 1e6, MaxCallUsers: 5000,
 		})

@@ -93,7 +93,7 @@ func (t *talker) speak(frame time.Duration, steered bool) {
 	t.at++
 	payload, level := t.voice.packets[i], t.voice.levels[i]
 	if t.p.bare != nil {
-		t.p.bare.SendDatagram(payload)
+		t.p.bare.SendDatagram(t.buf[:copy(t.buf[:bareBytes], payload)])
 		t.due = t.due.Add(frame)
 		return
 	}

@@ -98,6 +98,8 @@ type SignIn struct {
 	UserID   string `json:"userID"`
 	UserSig  string `json:"userSig"`
 	Agent    string `json:"agent,omitempty"`
+	// Bundles: the client takes several packets in one datagram.
+	Bundles bool `json:"bundles,omitempty"`
 }
 
 func (b *SignIn) check() error {
@@ -110,6 +112,8 @@ type Resume struct {
 	Token   string `json:"token"`
 	// Last is the N of the last event seen.
 	Last uint64 `json:"last"`
+	// Bundles is as in SignIn.
+	Bundles bool `json:"bundles,omitempty"`
 }
 
 func (b *Resume) check() error { return atMost("token", b.Token, 64) }
@@ -124,6 +128,8 @@ type Welcome struct {
 	// Received is the ID of the last request that was carried out.
 	Received uint64 `json:"received,omitempty"`
 	Resumed  bool   `json:"resumed,omitempty"`
+	// Bundles: the server takes several packets in one datagram.
+	Bundles bool `json:"bundles,omitempty"`
 }
 
 // Goodbye is the last message of a server before it closes the connection.

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/rtp"
+)
+
+// TestVoicesWaitForOneAnother: what several talkers say within the window goes
+// to a receiver at once, no later than the window is long, and each hears all
+// but themselves.
+func TestVoicesWaitForOneAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		talkers, sinks := fanOutWith(t, 10, ServerConfig{Voices: 3})
+		room := talkers[0].call.room
+		grid := room.window.grid
+		at := grid.after(time.Now())
+		for round := range 5 {
+			time.Sleep(time.Until(at.Add(-3 * time.Millisecond)))
+			for _, tr := range talkers[:3] {
+				p := voicePacket(t, tr.ssrc, []byte{0x78, byte(round)})
+				p[3] += byte(round)
+				tr.forward(p, time.Now())
+			}
+			synctest.Wait()
+			if sent, _ := sinks[0].count(); sent != 3*round {
+				t.Fatalf("%d packets left before the tick of round %d", sent, round)
+			}
+			time.Sleep(3 * time.Millisecond)
+			synctest.Wait()
+			for i, s := range sinks {
+				if sent, batches := s.count(); sent != 3*(round+1) || batches != round+1 {
+					t.Fatalf("receiver %d got %d packets in %d batches in round %d", i, sent, batches, round)
+				}
+			}
+			at = at.Add(frameTime)
+		}
+		// A talker gets the others' two.
+		k := (*talkers[0].owner.session.Load()).(*sink)
+		if sent, batches := k.count(); sent != 10 || batches != 5 {
+			t.Errorf("a talker got %d packets in %d batches", sent, batches)
+		}
+		// One that comes just after a tick waits no longer than the window.
+		time.Sleep(time.Until(grid.after(time.Now()).Add(time.Microsecond)))
+		before, _ := sinks[0].count()
+		p := voicePacket(t, talkers[1].ssrc, []byte{0x78, 9})
+		p[3] += 9
+		talkers[1].forward(p, time.Now())
+		time.Sleep(5 * time.Millisecond)
+		synctest.Wait()
+		if sent, _ := sinks[0].count(); sent != before+1 {
+			t.Errorf("%d packets 5 ms after one came", sent-before)
+		}
+	})
+}
+
+// TestLoudestVoicesAreHeard: of more voices than a room hears at a time those
+// with the most are heard, and what is left out is no gap in the numbers.
+func TestLoudestVoicesAreHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		talkers, sinks := fanOutWith(t, 2, ServerConfig{Voices: 2, BundleWindow: -1})
+		say := func(i int, seq uint16, level byte) (heard bool, out rtp.Packet) {
+			p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: audioPayloadType, SequenceNumber: seq, Timestamp: uint32(seq) * 960, SSRC: talkers[i].ssrc}, Payload: []byte{0x78, 1, 2}}
+			p.SetExtension(levelExtension, []byte{0x80 | level})
+			b, err := p.Marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := sinks[0].sent
+			talkers[i].forward(b, time.Now())
+			if sinks[0].sent > before {
+				if err := out.Unmarshal(sinks[0].last); err != nil {
+					t.Fatal(err)
+				}
+				return true, out
+			}
+			return false, out
+		}
+		var last uint16
+		for seq := range uint16(20) { // two talk, the third is drowned
+			for i, level := range []byte{20, 20, 22} {
+				heard, out := say(i, seq, level)
+				if heard != (i < 2) {
+					t.Fatalf("packet %d of voice %d: heard %v", seq, i, heard)
+				}
+				if i == 0 {
+					last = out.SequenceNumber
+				}
+			}
+			time.Sleep(frameTime)
+		}
+		// The first falls silent; after the pause of a word the third is heard.
+		next := -1
+		for seq := uint16(20); seq < 60 && next < 0; seq++ {
+			say(0, seq, 127)
+			say(1, seq, 20)
+			if heard, out := say(2, seq, 22); heard {
+				next = int(seq)
+				if !out.Marker || out.SequenceNumber != 0 {
+					t.Errorf("it begins with %d, marker %v; want the first of a talk spurt, and no gap", out.SequenceNumber, out.Marker)
+				}
+			}
+			time.Sleep(frameTime)
+		}
+		if next < 28 || next > 45 {
+			t.Errorf("heard from packet %d on, want 8 to 20 after the other's last word", next)
+		}
+		// And the first, when it has a place again, goes on where it was.
+		heard, out := say(0, uint16(next+1), 0)
+		for seq := uint16(next + 2); !heard && seq < 120; seq++ {
+			time.Sleep(frameTime)
+			say(1, seq, 127)
+			say(2, seq, 22)
+			heard, out = say(0, seq, 0)
+		}
+		if !heard || int16(out.SequenceNumber-last) > 25 {
+			t.Errorf("the first voice: heard %v, goes on with %d after %d", heard, out.SequenceNumber, last)
+		}
+	})
+}

@@ -33,7 +33,7 @@ func TestCommandHelp(t *testing.T) {
 		"call":  "-server -pin -user -sig -app-id -mic -speaker -auto-answer -log",
 		"load":  "-mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -curve -json",
 		"impair": "-listen -to -preset -delay -jitter -loss -burst -reorder -reorder-delay -duplicate -rate -queue -mtu " +
-			"-up-delay -down-mtu -for -stats -rebind -clients -seed -json",
+			"-up-delay -down-mtu -for -stats -rebind -outage -clients -seed -json",
 		"sign": "-app-id -key -user -expire -verify",
 	}
 	for _, c := range commands() {
@@ -114,6 +114,8 @@ func TestErrors(t *testing.T) {
 		{"server's port 0", []string{"impair", "-to", "localhost:0"}, 2, "a host and a port", false},
 		{"to itself", []string{"impair", "-to", "localhost:9", "-listen", "localhost:9"}, 2, "another address", false},
 		{"no address to listen on", []string{"impair", "-listen", "4434"}, 2, "-listen", false},
+		{"no outage", []string{"impair", "-outage", "3s"}, 2, "such as 3s/30s", false},
+		{"endless outage", []string{"impair", "-outage", "3s/3s"}, 2, "such as 3s/30s", false},
 		{"negative duration", []string{"impair", "-for", "-1s"}, 2, "-for", false},
 		{"no clients", []string{"impair", "-clients", "0"}, 2, "-clients", false},
 

@@ -40,98 +40,137 @@ when it is ready, and nothing else:
                     dropped, by reason
 `
 
-func runImpair(ctx context.Context, fs *flag.FlagSet, args []string, con console) error {
-	var links linkFlags
-	links.define(fs)
-	listen := fs.String("listen", "127.0.0.1:4434", "the UDP `address` for clients, host:port; without a host on all")
-	to := fs.String("to", "127.0.0.1:4433", "the server's UDP `address`, host:port")
-	duration := fs.Duration("for", 0, "stop after so `long` (default: at Ctrl-C)")
-	every := fs.Duration("stats", 0, "print statistics every so `often` (default: at the end)")
-	rebind := fs.Duration("rebind", 0, "give all clients other ports every so `often`, as a NAT does that forgets them (default never)")
-	clients := fs.Int("clients", 256, "how many clients there may be at a time")
-	seed := fs.Uint64("seed", 0, "with the same `number` the same packets of a client are lost")
-	asJSON := fs.Bool("json", false, "print one JSON object a line and nothing else")
-	if err := parse(fs, args, 0); err != nil {
+// impairFlags are the command's flags.
+type impairFlags struct {
+	links                   linkFlags
+	listen, to              string
+	duration, every, rebind time.Duration
+	away                    outage
+	clients                 int
+	seed                    uint64
+	asJSON                  bool
+}
+
+func (f *impairFlags) define(fs *flag.FlagSet) {
+	f.links.define(fs)
+	fs.StringVar(&f.listen, "listen", "127.0.0.1:4434", "the UDP `address` for clients, host:port; without a host on all")
+	fs.StringVar(&f.to, "to", "127.0.0.1:4433", "the server's UDP `address`, host:port")
+	fs.DurationVar(&f.duration, "for", 0, "stop after so `long` (default: at Ctrl-C)")
+	fs.DurationVar(&f.every, "stats", 0, "print statistics every so `often` (default: at the end)")
+	fs.DurationVar(&f.rebind, "rebind", 0, "give all clients other ports every so `often`, as a NAT does that forgets them (default never)")
+	fs.Func("outage", "`LONG/OFTEN`: lose everything for so long every so often, such as 3s/30s (default never)", func(s string) (err error) {
+		f.away, err = parseOutage(s)
 		return err
-	}
-	up, down, err := links.links()
-	if err != nil {
-		return err
-	}
-	for _, a := range []struct{ name, addr string }{{"-listen", *listen}, {"-to", *to}} {
+	})
+	fs.IntVar(&f.clients, "clients", 256, "how many clients there may be at a time")
+	fs.Uint64Var(&f.seed, "seed", 0, "with the same `number` the same packets of a client are lost")
+	fs.BoolVar(&f.asJSON, "json", false, "print one JSON object a line and nothing else")
+}
+
+func (f *impairFlags) check() error {
+	for _, a := range []struct{ name, addr string }{{"-listen", f.listen}, {"-to", f.to}} {
 		if err := checkAddr(a.addr); err != nil {
 			return usagef("%s: %w", a.name, err)
 		}
 	}
-	if host, port, _ := net.SplitHostPort(*to); host == "" || port == "0" {
-		return usagef("-to %s: it must have a host and a port, such as 127.0.0.1:4433", *to)
+	if host, port, _ := net.SplitHostPort(f.to); host == "" || port == "0" {
+		return usagef("-to %s: it must have a host and a port, such as 127.0.0.1:4433", f.to)
 	}
-	if *to == *listen {
-		return usagef("-to %s: it must be another address than -listen", *to)
+	if f.to == f.listen {
+		return usagef("-to %s: it must be another address than -listen", f.to)
 	}
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"-for", *duration}, {"-stats", *every}, {"-rebind", *rebind}} {
+	}{{"-for", f.duration}, {"-stats", f.every}, {"-rebind", f.rebind}} {
 		if d.value < 0 {
 			return usagef("%s %v: it must not be negative", d.name, d.value)
 		}
 	}
-	if *clients < 1 {
-		return usagef("-clients %d: it must be 1 or more", *clients)
+	if f.clients < 1 {
+		return usagef("-clients %d: it must be 1 or more", f.clients)
 	}
-	relay, err := simnet.NewRelay(simnet.RelayConfig{
-		Listen: *listen, Target: *to, Up: up, Down: down, Seed: *seed, MaxClients: *clients,
-	})
-	if err != nil {
-		return fmt.Errorf("cannot relay from %s to %s: %w", *listen, *to, err)
-	}
-	defer relay.Close()
-	w := impairWriter{w: con.out, relay: relay, to: *to, start: time.Now()}
-	if w.asJSON = *asJSON; !w.asJSON {
-		fmt.Fprintf(con.out, "What comes to %v goes on to %s.\n  up    %s\n  down  %s\n",
-			relay.Addr(), *to, describe(up), describe(down))
-	} else if err := w.print(); err != nil {
+	return nil
+}
+
+func runImpair(ctx context.Context, fs *flag.FlagSet, args []string, con console) error {
+	var f impairFlags
+	f.define(fs)
+	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
-	if err := watch(ctx, *duration, *every, *rebind, w.print, relay); err != nil {
+	if err := f.check(); err != nil {
+		return err
+	}
+	up, down, err := f.links.links()
+	if err != nil {
+		return err
+	}
+	relay, err := simnet.NewRelay(simnet.RelayConfig{
+		Listen: f.listen, Target: f.to, Up: up, Down: down, Seed: f.seed, MaxClients: f.clients,
+	})
+	if err != nil {
+		return fmt.Errorf("cannot relay from %s to %s: %w", f.listen, f.to, err)
+	}
+	defer relay.Close()
+	w := impairWriter{w: con.out, asJSON: f.asJSON, relay: relay, to: f.to, start: time.Now()}
+	if f.asJSON {
+		err = w.print()
+	} else {
+		_, err = fmt.Fprintf(con.out, "What comes to %v goes on to %s.\n  up    %s\n  down  %s\n",
+			relay.Addr(), f.to, describe(up), describe(down))
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.watch(ctx, relay, w.print); err != nil {
 		return err
 	}
 	return w.print()
 }
 
 // watch does what is due now and then, until the end.
-func watch(ctx context.Context, duration, every, rebind time.Duration, stats func() error, relay *simnet.Relay) error {
-	if duration > 0 {
+func (f *impairFlags) watch(ctx context.Context, relay *simnet.Relay, stats func() error) (err error) {
+	if f.duration > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, duration)
+		ctx, cancel = context.WithTimeout(ctx, f.duration)
 		defer cancel()
 	}
-	ticker := func(d time.Duration) (<-chan time.Time, func()) {
-		if d == 0 {
-			return nil, func() {}
-		}
-		t := time.NewTicker(d)
-		return t.C, t.Stop
+	statsDue, stop := ticker(f.every)
+	defer stop()
+	rebindDue, stop := ticker(f.rebind)
+	defer stop()
+	outageDue, stop := ticker(f.away.every)
+	defer stop()
+	var outageOver <-chan time.Time
+	setDown := func(lost bool) error {
+		up, down := relay.Links()
+		up.Down, down.Down = lost, lost
+		return relay.SetLinks(up, down)
 	}
-	statsTick, stopStats := ticker(every)
-	defer stopStats()
-	rebindTick, stopRebind := ticker(rebind)
-	defer stopRebind()
-	for {
-		var err error
+	for ctx.Err() == nil && err == nil {
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-statsTick:
+		case <-statsDue:
 			err = stats()
-		case <-rebindTick:
+		case <-rebindDue:
 			err = relay.Rebind()
-		}
-		if err != nil {
-			return err
+		case <-outageDue:
+			err, outageOver = setDown(true), time.After(f.away.long)
+		case <-outageOver:
+			err = setDown(false)
 		}
 	}
+	return err
+}
+
+// ticker is a time.Ticker that never ticks for 0.
+func ticker(d time.Duration) (ticks <-chan time.Time, stop func()) {
+	if d == 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(d)
+	return t.C, t.Stop
 }
 
 // impairWriter prints what became of the packets.

@@ -55,25 +55,32 @@ type linkFlags struct {
 func (f *linkFlags) define(fs *flag.FlagSet) {
 	fs.StringVar(&f.preset, "preset", "", "a network by its `name`: wifi-bad, train, 3g or satellite")
 	f.defineLink(fs, "", "", &f.both)
-	f.defineLink(fs, "up-", ", to the server only", &f.up)
-	f.defineLink(fs, "down-", ", to clients only", &f.down)
+	f.defineLink(fs, "up-", "to the server only", &f.up)
+	f.defineLink(fs, "down-", "to clients only", &f.down)
 }
 
 // defineLink defines one flag for each field of a link.
 func (f *linkFlags) defineLink(fs *flag.FlagSet, prefix, which string, set *[]func(*simnet.Link)) {
-	add := func(s func(*simnet.Link)) { *set = append(*set, s) }
-	duration := func(name, usage string, field func(*simnet.Link) *time.Duration) {
-		fs.Func(prefix+name, usage+which, func(s string) error {
-			v, err := parseTime(s)
-			add(func(l *simnet.Link) { *field(l) = v })
+	define := func(name, usage string, parse func(string) (func(*simnet.Link), error)) {
+		if prefix != "" {
+			usage = "like -" + name + ", " + which
+		}
+		fs.Func(prefix+name, usage, func(s string) error {
+			field, err := parse(s)
+			*set = append(*set, field)
 			return err
 		})
 	}
+	duration := func(name, usage string, field func(*simnet.Link) *time.Duration) {
+		define(name, usage, func(s string) (func(*simnet.Link), error) {
+			v, err := parseTime(s)
+			return func(l *simnet.Link) { *field(l) = v }, err
+		})
+	}
 	share := func(name, usage string, field func(*simnet.Link) *float64) {
-		fs.Func(prefix+name, usage+which, func(s string) error {
+		define(name, usage, func(s string) (func(*simnet.Link), error) {
 			v, err := parseShare(s)
-			add(func(l *simnet.Link) { *field(l) = v })
-			return err
+			return func(l *simnet.Link) { *field(l) = v }, err
 		})
 	}
 	duration("delay", "how `long` each packet takes, such as 40ms", func(l *simnet.Link) *time.Duration { return &l.Delay })
@@ -82,28 +89,24 @@ func (f *linkFlags) defineLink(fs *flag.FlagSet, prefix, which string, set *[]fu
 	share("reorder", "the `share` that come later than those behind them", func(l *simnet.Link) *float64 { return &l.Reorder })
 	duration("reorder-delay", "how much `later` (default 10ms)", func(l *simnet.Link) *time.Duration { return &l.ReorderDelay })
 	share("duplicate", "the `share` that come twice", func(l *simnet.Link) *float64 { return &l.Duplicate })
-	fs.Func(prefix+"burst", "`SHARE/N`: that share is lost, N packets in a row on average, such as 5%/8"+which, func(s string) error {
+	define("burst", "`SHARE/N`: that share is lost, N packets in a row on average, such as 5%/8", func(s string) (func(*simnet.Link), error) {
 		v, err := parseBurst(s)
-		add(func(l *simnet.Link) { l.Burst = v })
-		return err
+		return func(l *simnet.Link) { l.Burst = v }, err
 	})
-	fs.Func(prefix+"rate", "the line's speed in `bits` per second, such as 64000, 500k or 2M"+which, func(s string) error {
+	define("rate", "the line's speed in `bits` per second, such as 64000, 500k or 2M", func(s string) (func(*simnet.Link), error) {
 		v, err := parseRate(s)
-		add(func(l *simnet.Link) { l.Rate = v })
-		return err
+		return func(l *simnet.Link) { l.Rate = v }, err
 	})
-	fs.Func(prefix+"queue", "what may wait for the line, a `time` or a number of bytes (default 250ms)"+which, func(s string) error {
+	define("queue", "what may wait for the line, a `time` or a number of bytes (default 250ms)", func(s string) (func(*simnet.Link), error) {
 		bytes, wait, err := parseQueue(s)
-		add(func(l *simnet.Link) { l.QueueBytes, l.QueueTime = bytes, wait })
-		return err
+		return func(l *simnet.Link) { l.QueueBytes, l.QueueTime = bytes, wait }, err
 	})
-	fs.Func(prefix+"mtu", "lose packets of more than so many `bytes`"+which, func(s string) error {
+	define("mtu", "lose packets of more than so many `bytes`", func(s string) (func(*simnet.Link), error) {
 		v, err := strconv.ParseUint(s, 10, 16)
 		if err != nil || v == 0 {
-			return errors.New("want bytes of UDP payload, 1 to 65535")
+			return nil, errors.New("want bytes of UDP payload, 1 to 65535")
 		}
-		add(func(l *simnet.Link) { l.MTU = int(v) })
-		return nil
+		return func(l *simnet.Link) { l.MTU = int(v) }, nil
 	})
 }
 
@@ -188,6 +191,20 @@ func parseQueue(s string) (bytes int, wait time.Duration, err error) {
 		return 0, d, nil
 	}
 	return 0, 0, errors.New("want a time such as 150ms or a number of bytes such as 30000")
+}
+
+// An outage is a network that is away for so long, every so often.
+type outage struct{ long, every time.Duration }
+
+// parseOutage reads 3s/30s.
+func parseOutage(s string) (outage, error) {
+	first, second, _ := strings.Cut(s, "/")
+	long, err := time.ParseDuration(first)
+	every, err2 := time.ParseDuration(second)
+	if err != nil || err2 != nil || long <= 0 || every <= long {
+		return outage{}, errors.New("want how long and how often, such as 3s/30s")
+	}
+	return outage{long, every}, nil
 }
 
 // describe puts a link into words.

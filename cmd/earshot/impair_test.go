@@ -94,19 +94,63 @@ func TestImpair(t *testing.T) {
 	}
 }
 
+// An outage comes, and goes.
+func TestImpairOutage(t *testing.T) {
+	server := echo(t).LocalAddr().String()
+	r := start(t, "impair", "-listen", "127.0.0.1:0", "-to", server, "-outage", "30ms/60ms", "-stats", "5ms", "-json")
+	r.out.wait(t, "\n")
+	var report impairReport
+	if err := json.NewDecoder(strings.NewReader(r.out.String())).Decode(&report); err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("udp", report.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	last := func() (r2 impairReport) {
+		lines := strings.Split(r.out.String(), "\n")
+		if err := json.Unmarshal([]byte(lines[len(lines)-2]), &r2); err != nil {
+			t.Fatal(err)
+		}
+		return r2
+	}
+	changes, down := 0, false // down: the packets that came since the line before were lost
+	late := time.After(10 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for before := report; changes < 3; {
+		select {
+		case <-tick.C:
+			client.Write([]byte("hello"))
+		case <-late:
+			t.Fatalf("%d changes", changes)
+		}
+		now := last()
+		lost, came := now.Up.Dropped["down"] > before.Up.Dropped["down"], now.Up.Delivered > before.Up.Delivered
+		before = now
+		if lost != came && lost != down {
+			down = lost
+			changes++
+		}
+	}
+	r.stop()
+	r.end(t, 0)
+}
+
 // A call goes over the network of a preset, and the end says what it did.
 func TestImpairCall(t *testing.T) {
 	needLibopus(t)
 	s := serve(t)
 	_, server, _ := strings.Cut(s.out.String(), " on ")
 	server, _, _ = strings.Cut(server, ",")
-	r := start(t, "impair", "-listen", "127.0.0.1:0", "-to", server, "-preset", "wifi-bad", "-mtu", "1300", "-duplicate", "5%")
-	r.out.wait(t, "  down  2ms delay and up to 30ms more, 2 % lost, 4 in a row, 5 % doubled, 20000 kbit/s with a queue of 250ms, packets of at most 1300 bytes\n")
+	r := start(t, "impair", "-listen", "127.0.0.1:0", "-to", server, "-preset", "wifi-bad", "-mtu", "1300", "-duplicate", "50%")
+	r.out.wait(t, "  down  2ms delay and up to 30ms more, 2 % lost, 4 in a row, 50 % doubled, 20000 kbit/s with a queue of 250ms, packets of at most 1300 bytes\n")
 	_, addr, _ := strings.Cut(r.out.String(), "What comes to ")
 	addr, _, _ = strings.Cut(addr, " ")
-	bob := start(t, with(s.bob, "-server", addr, "-auto-answer", "-speaker", "none")...)
+	bob := start(t, with(s.bob, "-server", addr, "-auto-answer", "-mic", "none", "-speaker", "none")...)
 	bob.out.wait(t, "Waiting for a call")
-	alice := start(t, with(s.alice, "-server", addr, "-speaker", "none")...)
+	alice := start(t, with(s.alice, "-server", addr, "-mic", "none", "-speaker", "none")...)
 	alice.out.wait(t, "You talk with bob")
 	bob.out.wait(t, "You talk with alice")
 	alice.key(t, "h")

@@ -70,6 +70,7 @@ func commands() []command {
 		{"serve", "run a server", runServe, serveHelp},
 		{"call", "call somebody, or wait to be called, from the terminal", runCall, callHelp},
 		{"load", "load a server on this machine, and say what it costs", runLoad, loadHelp},
+		{"impair", "a bad network between clients and a server", runImpair, impairHelp},
 		{"sign", "make or check a UserSig, with which a user signs in", runSign, signHelp},
 	}
 }

@@ -32,7 +32,9 @@ func TestCommandHelp(t *testing.T) {
 		"serve": "-addr -app-id -key -cert -tls-key -origin -mode -log -grace",
 		"call":  "-server -pin -user -sig -app-id -mic -speaker -auto-answer -log",
 		"load":  "-mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -curve -json",
-		"sign":  "-app-id -key -user -expire -verify",
+		"impair": "-listen -to -preset -delay -jitter -loss -burst -reorder -reorder-delay -duplicate -rate -queue -mtu " +
+			"-up-delay -down-mtu -for -stats -rebind -outage -clients -seed -json",
+		"sign": "-app-id -key -user -expire -verify",
 	}
 	for _, c := range commands() {
 		for _, args := range [][]string{{c.name, "-h"}, {"help", c.name}} {
@@ -95,6 +97,27 @@ func TestErrors(t *testing.T) {
 		{"half a certificate", []string{"serve", "-cert", "x"}, 2, "go together", false},
 		{"no certificate", []string{"serve", "-cert", file("c", nil), "-tls-key", file("k", nil)}, 1, "certificate", false},
 		{"negative grace", []string{"serve", "-grace", "-1s"}, 2, "-grace", false},
+
+		{"loss of 2", []string{"impair", "-loss", "2"}, 2, "-loss: want a share such as 2% or 0.02", false},
+		{"negative loss", []string{"impair", "-up-loss", "-1%"}, 2, "-up-loss: want a share", false},
+		{"no time", []string{"impair", "-delay", "40"}, 2, "-delay: want a time such as 40ms", false},
+		{"negative time", []string{"impair", "-jitter", "-4ms"}, 2, "-jitter: want a time", false},
+		{"no burst", []string{"impair", "-burst", "5%"}, 2, "such as 5%/8", false},
+		{"no rate", []string{"impair", "-rate", "2MB"}, 2, "500k or 2M", false},
+		{"rate 0", []string{"impair", "-rate", "0"}, 2, "bits per second", false},
+		{"no queue", []string{"impair", "-rate", "1M", "-queue", "long"}, 2, "150ms or a number of bytes", false},
+		{"MTU 0", []string{"impair", "-mtu", "0"}, 2, "1 to 65535", false},
+		{"queue without rate", []string{"impair", "-up-rate", "1M", "-queue", "1s"}, 2, "without -rate", false},
+		{"delay without reordering", []string{"impair", "-reorder-delay", "1s"}, 2, "without -reorder", false},
+		{"preset", []string{"impair", "-preset", "5g"}, 2, "wifi-bad, train", false},
+		{"server without host", []string{"impair", "-to", ":4433"}, 2, "a host and a port", false},
+		{"server's port 0", []string{"impair", "-to", "localhost:0"}, 2, "a host and a port", false},
+		{"to itself", []string{"impair", "-to", "localhost:9", "-listen", "localhost:9"}, 2, "another address", false},
+		{"no address to listen on", []string{"impair", "-listen", "4434"}, 2, "-listen", false},
+		{"no outage", []string{"impair", "-outage", "3s"}, 2, "such as 3s/30s", false},
+		{"endless outage", []string{"impair", "-outage", "3s/3s"}, 2, "such as 3s/30s", false},
+		{"negative duration", []string{"impair", "-for", "-1s"}, 2, "-for", false},
+		{"no clients", []string{"impair", "-clients", "0"}, 2, "-clients", false},
 
 		{"no user", []string{"sign", "-key", "k"}, 2, "-user", false},
 		{"no user's ID", []string{"sign", "-user", "a b", "-key", "k"}, 2, "character other than", false},

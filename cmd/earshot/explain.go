@@ -14,7 +14,7 @@ import (
 )
 
 // errNoOpus is for commands that encode sound, in a build that cannot.
-var errNoOpus = errors.New("this program was built without libopus, and so can only serve and sign. " +
+var errNoOpus = errors.New("this program was built without libopus, and so can only serve, sign and impair. " +
 	"Install gcc, pkg-config, libopus-dev and libopusfile-dev (\"make deps\" does on Debian and Ubuntu) " +
 	"and build it again with CGO_ENABLED=1")
 
@@ -42,7 +42,7 @@ func explain(err error) string {
 	case errors.As(err, &untrusted), errors.As(err, &wrongName), errors.As(err, &invalid):
 		advice = "the server's certificate is not one that this machine trusts: give its hash with -pin, as \"earshot serve\" prints it"
 	case errors.Is(err, syscall.EADDRINUSE):
-		advice = "another program has this UDP port: stop it, or choose another with -addr, such as -addr :4434"
+		advice = "another program has this UDP port: stop it, or choose another with -addr (-listen of impair), such as -addr :4434"
 	case errors.Is(err, syscall.EACCES):
 		advice = "this user may not open that port: choose one above 1023 with -addr"
 	case errors.As(err, &coded) && coded.Code == hooks.CodeUserSigCheck:

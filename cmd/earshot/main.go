@@ -6,6 +6,7 @@
 //	earshot call     call somebody, or wait to be called, from the terminal
 //	earshot sign     make or check a UserSig
 //	earshot load     load a server on this machine, and say what it costs
+//	earshot impair   a bad network between clients and a server
 //
 // "earshot help" and "earshot <command> -h" say more. The exit code is 0 for
 // success, 1 for a failure, 2 for a wrong command line.

@@ -44,6 +44,7 @@ type packet struct {
 	at       time.Duration
 	seq      uint64
 	counters *counters
+	client   *relayClient // whose it is, in a Relay, which sets neither from nor counters
 }
 
 func newConn(n *Network, id int, at netip.AddrPort) *Conn {

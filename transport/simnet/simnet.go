@@ -22,6 +22,9 @@
 // Make the network inside the bubble that uses it. It has no goroutine: who
 // reads waits for the packet that is due next.
 //
+// A [Relay] does the same to real UDP packets, between programs that know
+// nothing of it; "earshot impair" starts one.
+//
 // What is drawn by chance comes from Config.Seed and, for each direction, from
 // the order in which its two endpoints were made: with the same packets in the
 // same order the same ones are lost.

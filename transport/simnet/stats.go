@@ -12,15 +12,16 @@ type DropReason uint8
 const (
 	DropLoss     DropReason = iota // Link.Loss
 	DropBurst                      // Link.Burst
-	DropQueue                      // the queue before the line was full
+	DropQueue                      // the queue before the line was full, or a Relay's memory
 	DropMTU                        // larger than Link.MTU
 	DropDown                       // Link.Down, or Cut
 	DropReceiver                   // the receiver did not read, and its buffer was full
 	DropClosed                     // the receiver was closed meanwhile
+	DropSend                       // the system would not send it; of a Relay
 	NumDropReasons
 )
 
-var dropNames = [NumDropReasons]string{"loss", "burst loss", "queue full", "MTU", "down", "receive buffer full", "closed"}
+var dropNames = [NumDropReasons]string{"loss", "burst loss", "queue full", "MTU", "down", "receive buffer full", "closed", "not sent"}
 
 func (r DropReason) String() string {
 	if r < NumDropReasons {

@@ -1,0 +1,101 @@
+package forward
+
+import "time"
+
+// Gaps finds out which packets of a stream did not come, and when to ask for
+// them (RFC 4585 section 6.2.1). Packets that are merely late are given
+// reorderTime first.
+type Gaps struct {
+	// Wait is for how long a packet is worth asking for. Default 400 ms.
+	Wait time.Duration
+
+	missing [maxMissing]missing
+	n       int
+	highest uint16
+	started bool
+}
+
+type missing struct {
+	seq   uint16
+	since time.Time
+	asked time.Time
+	times int
+}
+
+const (
+	maxMissing  = 128
+	reorderTime = 5 * time.Millisecond
+	// maxJump is by how much numbers may jump in a gap: more is another stream.
+	maxJump = 512
+	maxAsks = 8
+)
+
+// Received takes a packet's number, and reports whether it had been missing.
+// jumped says that the numbers begin anew.
+func (g *Gaps) Received(seq uint16, now time.Time) (was, jumped bool) {
+	if !g.started {
+		g.started, g.highest = true, seq
+		return false, false
+	}
+	ahead := int16(seq - g.highest)
+	switch {
+	case ahead > maxJump || ahead < -maxJump:
+		g.n = 0
+		g.highest = seq
+		return false, true
+	case ahead <= 0:
+		for i := range g.n {
+			if g.missing[i].seq == seq {
+				g.remove(i)
+				return true, false
+			}
+		}
+		return false, false
+	}
+	for s := g.highest + 1; s != seq; s++ {
+		if g.n == maxMissing {
+			g.remove(0)
+		}
+		g.missing[g.n] = missing{seq: s, since: now}
+		g.n++
+	}
+	g.highest = seq
+	return false, false
+}
+
+func (g *Gaps) remove(i int) {
+	copy(g.missing[i:g.n], g.missing[i+1:g.n])
+	g.n--
+}
+
+// Missing reports whether any are.
+func (g *Gaps) Missing() bool { return g.n > 0 }
+
+// Forget gives up all that are missing.
+func (g *Gaps) Forget() { g.n = 0 }
+
+// Due appends the numbers to ask for now, and gives up those that have been
+// missing for too long: how many. Each is asked for again when an answer should
+// have come, rtt being the round trip.
+func (g *Gaps) Due(into []uint16, rtt time.Duration, now time.Time) (due []uint16, given int) {
+	wait := g.Wait
+	if wait == 0 {
+		wait = 400 * time.Millisecond
+	}
+	kept := g.missing[:0]
+	for _, m := range g.missing[:g.n] {
+		age := now.Sub(m.since)
+		if age >= wait {
+			given++
+			continue
+		}
+		if age >= reorderTime && m.times < maxAsks && (m.times == 0 || now.Sub(m.asked) >= rtt+10*time.Millisecond) && age+rtt/2 < wait {
+			m.asked = now
+			m.times++
+			into = append(into, m.seq)
+		}
+		kept = append(kept, m)
+	}
+	g.n = len(kept)
+	return into, given
+}

@@ -25,6 +25,9 @@ var (
 	ErrClass = errors.New("transport: no such class")
 	// ErrFlowID: a flow identifier is above 2^62-1.
 	ErrFlowID = errors.New("transport: flow identifier out of range")
+	// ErrNoControl: the session speaks plain RTP over QUIC, which has no control
+	// stream.
+	ErrNoControl = errors.New("transport: plain RTP over QUIC has no control stream")
 	// ErrPin: the server's certificate does not match the pinned hash.
 	ErrPin = errors.New("transport: the server's certificate does not match the pin")
 )

@@ -19,6 +19,10 @@ func (s *session) readDatagrams() {
 		flow, n, err := roq.ParseFlowID(d)
 		if err != nil || roq.CheckPacket(d[n:]) != nil {
 			s.dropReceived(DropMalformed)
+			if err != nil && s.plain {
+				s.end(&Error{Code: roq.PacketError, Reason: err.Error()})
+				return
+			}
 			continue
 		}
 		s.deliver(flow, d[n:], time.Now())
@@ -56,7 +60,7 @@ func (s *session) acceptBidi() {
 			s.check(err)
 			return
 		}
-		if s.dialer || s.control.attached() {
+		if s.dialer || s.plain || s.control.attached() {
 			st.cancelRead(roq.StreamCreation)
 			st.cancelWrite(roq.StreamCreation)
 			s.end(&Error{Code: roq.StreamCreation, Reason: "unexpected bidirectional stream"})

@@ -9,6 +9,9 @@
 //   - WebTransport on the same UDP port, for browsers: [Listen] and [WebTransportDialer];
 //   - a pipe inside the process, with no socket at all: [PipeListener].
 //
+// A fourth, plain RTP over QUIC, has no control stream and is for endpoints
+// that share no code with us: ListenConfig.RoQ and [RoQDialer].
+//
 // Media is framed as RTP over QUIC (package transport/roq): one packet per
 // QUIC datagram, or length-prefixed on unidirectional streams where a packet
 // does not fit a datagram.
@@ -102,7 +105,8 @@ type FlowStream interface {
 // it. All methods may be called from any goroutine. A session may use more
 // than one network connection and its addresses may change while it lives.
 type Session interface {
-	// Control returns the session's control stream; always the same one.
+	// Control returns the session's control stream; always the same one. A
+	// RoQSession has none: its methods return ErrNoControl.
 	Control() ControlStream
 
 	// Send queues a packet for the session's writer and returns at once. It
@@ -126,7 +130,8 @@ type Session interface {
 
 	// Stats returns a snapshot. It is cheap enough to be polled every 100 ms.
 	Stats() Stats
-	// Protocol names what carries the session: "quic", "webtransport" or "pipe".
+	// Protocol names what carries the session: "quic", "webtransport", "pipe", or
+	// "roq" for plain RTP over QUIC.
 	Protocol() string
 	// LocalAddr and RemoteAddr return the addresses in use now.
 	LocalAddr() net.Addr

@@ -94,6 +94,9 @@ func (s *Server) admitStranger(sess transport.RoQSession) (*stranger, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := sess.Err(); err != nil { // it did not wait
+		return nil, err
+	}
 	st := newStranger(s, sess, answer)
 	if err := s.seat(st); err != nil {
 		return nil, err

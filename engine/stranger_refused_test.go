@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
 )
 
 // A decider that does anything but answer keeps the stranger out: it is told
@@ -122,6 +125,35 @@ func TestStrangersAreOffByDefault(t *testing.T) {
 	var alert *quic.TransportError
 	if !errors.As(err, &alert) || alert.ErrorCode != 0x100+120 { // no_application_protocol
 		t.Errorf("dialled with %v", err)
+	}
+}
+
+// The host sees the certificate that an endpoint shows, if its TLS asks for one.
+func TestStrangerShowsACertificate(t *testing.T) {
+	cert, err := transport.NewDevCertificate(transport.DevCertificateConfig{Hosts: []string{"127.0.0.1"}})
+	must(t, err)
+	own, err := cert.GetCertificate(nil)
+	must(t, err)
+	shown := make(chan [][]byte, 1)
+	srv := serve(t, func(c *engine.ServerConfig) {
+		c.InProcess, c.Addr = false, "127.0.0.1:0"
+		c.TLS = &tls.Config{GetCertificate: cert.GetCertificate, ClientAuth: tls.RequestClientCert}
+		c.Plugins = []hooks.Plugin{{Name: "x", AdmitRoQ: func(_ context.Context, r hooks.RoQRequest) (hooks.RoQAnswer, error) {
+			shown <- r.Certificates
+			return hooks.RoQAnswer{}, nil
+		}}}
+	})
+	pin := cert.Hashes()[0]
+	d := transport.RoQDialer{Pin: pin[:], TLSConfig: &tls.Config{Certificates: []tls.Certificate{*own}}}
+	s, err := d.Dial(t.Context(), srv.Addr().String())
+	must(t, err)
+	defer s.Close()
+	if got := <-shown; len(got) != 1 || !bytes.Equal(got[0], own.Certificate[0]) {
+		t.Errorf("the host sees %d certificates", len(got))
+	}
+	<-s.Done()
+	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "not known here") {
+		t.Errorf("the session ended with %v", err)
 	}
 }
 

@@ -200,7 +200,8 @@ type reception struct {
 }
 
 func (r *reception) note(seq uint16, ts uint32, arrival time.Time, clockRate uint32) {
-	transit := int32(uint32(arrival.UnixMicro()*int64(clockRate)/1e6) - ts)
+	rate := int64(clockRate)
+	transit := int32(uint32(arrival.Unix()*rate+int64(arrival.Nanosecond())*rate/1e9) - ts)
 	if !r.any {
 		*r = reception{any: true, base: uint32(seq), highest: uint32(seq), transit: transit}
 	}

@@ -53,6 +53,7 @@ type inStream struct {
 	lastAt  time.Time
 	warned  bool
 	rx      reception
+	order   *reorder // of video, once a packet has been overtaken
 	buf     [transport.MaxPacketSize]byte
 }
 
@@ -66,7 +67,7 @@ type inTarget struct {
 
 func (in *inStream) bind(t *inTarget) {
 	in.mu.Lock()
-	in.to = t
+	in.to, in.order = t, nil
 	in.track.Store(1<<32 | uint64(t.ssrc))
 	in.inner.Store(t.flow)
 	in.mu.Unlock()
@@ -81,7 +82,7 @@ func (in *inStream) unbind(flow uint64) {
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.to = nil
+	in.to, in.order = nil, nil
 	in.track.Store(0)
 	in.inner.Store(0)
 }
@@ -149,7 +150,16 @@ func (in *inStream) receive(packet []byte, arrival time.Time) {
 		return
 	}
 	c.received.Add(1)
-	in.to.handler(out, arrival)
+	seq := h.SequenceNumber + in.seqOff
+	switch {
+	case in.order != nil:
+		in.order.push(seq, out, arrival, in.to.handler)
+	case in.Video && in.lastSeq-seq-1 < reorderSlots-1: // overtaken
+		in.order = &reorder{next: in.lastSeq + 1}
+		fallthrough
+	default:
+		in.to.handler(out, arrival)
+	}
 }
 
 // start takes a new SSRC for the stream's, or not. The first packet of it
@@ -161,6 +171,9 @@ func (in *inStream) start(h *rtp.Header, now time.Time) bool {
 			return false
 		}
 		in.before, in.changed = in.ssrc, now
+	}
+	if in.order != nil {
+		in.order.flush(in.to.handler)
 	}
 	if in.passed {
 		pause := min(max(now.Sub(in.lastAt), 20*time.Millisecond), time.Hour)

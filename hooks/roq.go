@@ -23,7 +23,8 @@ type RoQRequest struct {
 // is to use: what signalling would have settled. RTCP of a stream is on its
 // flow, in either direction.
 type RoQAnswer struct {
-	// UserID is the user that the endpoint is taken for. Empty: this plugin does
+	// UserID is the user that the endpoint is taken for: observers are told that
+	// they signed in, on a device of their own. Empty: this plugin does
 	// not know it, and the next is asked. A user who is signed in already is
 	// refused, unless ServerConfig.MultiDevice.
 	UserID string

@@ -152,7 +152,8 @@ type Session interface {
 }
 
 // A Migrator is a Session that can move to another local address while it
-// lives (RFC 9000 section 9). Sessions of [QUICDialer] implement it.
+// lives (RFC 9000 section 9). Sessions of [QUICDialer] and [RoQDialer] implement
+// it.
 type Migrator interface {
 	// Migrate validates a path from conn to the peer and moves the session to
 	// it; packets in flight on the old path may be lost. It takes ownership of

@@ -21,6 +21,10 @@ const (
 
 // serveSession is the life of one connection, from its first byte to its end.
 func (s *Server) serveSession(sess transport.Session) {
+	if foreign, ok := sess.(transport.RoQSession); ok {
+		s.serveStranger(foreign)
+		return
+	}
 	leave, err := s.gate.enter(sess)
 	if err != nil {
 		s.log.Warn("connection refused", "remote", sess.RemoteAddr(), "err", err)

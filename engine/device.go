@@ -62,6 +62,9 @@ type device struct {
 	id     string // names it on this server
 	number uint64 // the same, for the mix
 	userID string
+	// stranger is the foreign endpoint that the device is, if it is one; it has
+	// no conn then.
+	stranger *stranger
 
 	invites *rate.Limiter
 	rated   transport.Stats // when its connection was last rated; see quality
@@ -103,6 +106,10 @@ type event struct {
 
 // tell sends an event to the device, or keeps it until the device is back.
 func (d *device) tell(typ signal.Type, body any) {
+	if d.stranger != nil {
+		d.stranger.told(body)
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	frame, err := signal.Encode(signal.Message{Type: typ, N: d.n + 1}, body)
@@ -372,6 +379,9 @@ func (s *Server) forget(d *device) {
 		if t != nil {
 			t.Stop()
 		}
+	}
+	if d.stranger != nil {
+		d.stranger.forgotten()
 	}
 }
 

@@ -273,6 +273,7 @@ func (s *Server) Listen() error {
 		AllowedOrigins: s.cfg.AllowedOrigins,
 		RequireRetry:   s.gate.requireRetry,
 		MaxSessions:    s.cfg.MaxUsers + s.cfg.MaxPending,
+		RoQ:            s.cfg.admitsRoQ(),
 		Logger:         s.log,
 	})
 	if err != nil {

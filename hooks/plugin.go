@@ -30,6 +30,13 @@ type Plugin struct {
 	// Admit decides whether a user may enter a call's room: by calling,
 	// accepting or joining.
 	Admit func(ctx context.Context, req AdmitRequest) error
+	// AdmitRoQ decides who an endpoint of plain RTP over QUIC is, if anybody: the
+	// user, the call it enters, and its flows. Such an endpoint may share no code
+	// with Earshot and has no signalling; an error closes its connection, with a
+	// Refusal's words as the reason. The first plugin whose answer has a UserID is
+	// the one that counts. Without a plugin that has it a server does not speak
+	// the protocol (ALPN roq-14 to roq-10) at all. See RoQAnswer.
+	AdmitRoQ func(ctx context.Context, req RoQRequest) (RoQAnswer, error)
 	// MayRecord decides whether a user may be recorded; asked by what records.
 	MayRecord func(ctx context.Context, req RecordRequest) error
 	// Route decides where a call is shown to a user: true hands it to the

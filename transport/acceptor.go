@@ -34,7 +34,7 @@ func (a *acceptor) accept(ctx context.Context) (Session, error) {
 	}
 	select {
 	case s := <-a.queue:
-		return s, nil
+		return s.public(), nil
 	case <-a.closed:
 		return nil, ErrClosed
 	case <-ctx.Done():

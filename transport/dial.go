@@ -41,6 +41,7 @@ type QUICDialer struct {
 	Logger *slog.Logger
 
 	source func(remote *net.UDPAddr) (netip.Addr, error) // nil: sourceIP; set by tests
+	plain  bool                                          // RoQDialer's
 }
 
 // Dial connects to a listener at "host:port". If the host has several
@@ -54,7 +55,7 @@ func (d *QUICDialer) Dial(ctx context.Context, addr string) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := clientTLS(d.TLSConfig, d.Pin, host, []string{roq.ALPNEarshot})
+	tlsConfig, err := clientTLS(d.TLSConfig, d.Pin, host, d.protocols())
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +69,13 @@ func (d *QUICDialer) Dial(ctx context.Context, addr string) (Session, error) {
 		}
 	}
 	return nil, fmt.Errorf("transport: dial %s: %w", addr, err)
+}
+
+func (d *QUICDialer) protocols() []string {
+	if d.plain {
+		return roq.PlainALPNs()
+	}
+	return []string{roq.ALPNEarshot}
 }
 
 func (d *QUICDialer) dial(ctx context.Context, remote *net.UDPAddr, tlsConfig *tls.Config) (*session, error) {
@@ -88,11 +96,13 @@ func (d *QUICDialer) dial(ctx context.Context, remote *net.UDPAddr, tlsConfig *t
 	qc, err := current.transport.Dial(ctx, remote, tlsConfig, quicConfig(cfg))
 	if err != nil {
 		p.close()
-		return nil, dialError(err)
+		return nil, dialError(err, d.protocols()[0])
 	}
 	p.conn = qc
-	link := &quicLink{conn: qc, paths: p}
-	if !qc.ConnectionState().SupportsDatagrams.Remote {
+	var link backend = &quicLink{conn: qc, paths: p}
+	if d.plain {
+		link = newPlainLink(&quicLink{conn: qc, paths: p})
+	} else if !qc.ConnectionState().SupportsDatagrams.Remote {
 		link.close(roq.ExpectationUnmet, "QUIC datagrams are required")
 		return nil, errors.New("the server does not support QUIC datagrams")
 	}
@@ -151,7 +161,7 @@ const (
 )
 
 // dialError says in plain words why a handshake failed.
-func dialError(err error) error {
+func dialError(err error, protocol string) error {
 	var (
 		handshake *quic.HandshakeTimeoutError
 		idle      *quic.IdleTimeoutError
@@ -170,7 +180,7 @@ func dialError(err error) error {
 	case errors.As(err, &handshake), errors.As(err, &idle):
 		return errNoAnswer{}
 	case errors.As(err, &tr) && tr.ErrorCode == noApplication:
-		return fmt.Errorf("the server does not speak %s: no application protocol in common", roq.ALPNEarshot)
+		return fmt.Errorf("the server does not speak %s: no application protocol in common", protocol)
 	case errors.As(err, &tr) && tr.ErrorCode == quic.ConnectionRefused:
 		return errors.New("the server refused the connection: it is full, or closing")
 	case errors.As(err, &tr):

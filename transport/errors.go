@@ -23,8 +23,11 @@ var (
 	ErrPacketSize = errors.New("transport: packet is empty or too large")
 	// ErrClass: a packet's class is NumClasses or more.
 	ErrClass = errors.New("transport: no such class")
-	// ErrFlowID: a flow identifier is 0, which is that of bundles, or above 2^62-1.
+	// ErrFlowID: a flow identifier is that of bundles (roq.BundleFlow) or above 2^62-1.
 	ErrFlowID = errors.New("transport: flow identifier out of range")
+	// ErrNoControl: the session speaks plain RTP over QUIC, which has no control
+	// stream.
+	ErrNoControl = errors.New("transport: plain RTP over QUIC has no control stream")
 	// ErrPin: the server's certificate does not match the pinned hash.
 	ErrPin = errors.New("transport: the server's certificate does not match the pin")
 )

@@ -3,8 +3,6 @@ package transport
 import (
 	"slices"
 	"time"
-
-	"github.com/earshotrtc/earshot/transport/roq"
 )
 
 // A flow is an entry of the flow table. Its lock is a channel, so that who
@@ -27,7 +25,7 @@ const (
 )
 
 func (s *session) HandleFlow(id uint64, h PacketHandler) error {
-	if id > roq.MaxFlowID || id == roq.BundleFlow {
+	if !s.validFlow(id) {
 		return ErrFlowID
 	}
 	s.fmu.Lock()

@@ -28,6 +28,11 @@ type ListenConfig struct {
 	// AllowedOrigins are the web origins ("https://example.org") whose pages
 	// may open WebTransport sessions; "*" stands for all. Default: none.
 	AllowedOrigins []string
+	// RoQ offers plain RTP over QUIC (roq.PlainALPNs) beside our own protocol, to
+	// endpoints that may share no code with us. Their sessions have the Protocol
+	// "roq" and are RoQSessions; who accepts them decides what becomes of them.
+	// Default: not offered.
+	RoQ bool
 	// RequireRetry is asked for each connection attempt from an address not
 	// yet validated, and answers whether to validate it first, at the cost of
 	// a round trip (RFC 9000 section 8.1.2): say yes under load. The address may be
@@ -42,8 +47,8 @@ type ListenConfig struct {
 	Logger *slog.Logger
 }
 
-// A NetListener accepts sessions over QUIC, and over WebTransport on the same
-// UDP port. It is safe for concurrent use.
+// A NetListener accepts sessions over QUIC, over WebTransport, and if
+// ListenConfig.RoQ says so over plain RTP over QUIC, on one UDP port. It is safe for concurrent use.
 type NetListener struct {
 	cfg       ListenConfig
 	log       *slog.Logger
@@ -94,6 +99,9 @@ func Listen(cfg ListenConfig) (*NetListener, error) {
 
 func (l *NetListener) open() error {
 	protocols := []string{roq.ALPNEarshot}
+	if l.cfg.RoQ {
+		protocols = append(protocols, roq.PlainALPNs()...)
+	}
 	if l.h3 = l.newH3Server(); l.h3 != nil {
 		protocols = append(protocols, alpnH3)
 	}
@@ -172,17 +180,21 @@ func (l *NetListener) serve() {
 		if err != nil {
 			return
 		}
-		if conn.ConnectionState().TLS.NegotiatedProtocol == alpnH3 {
+		state := conn.ConnectionState()
+		var link backend = &quicLink{conn: conn}
+		switch {
+		case state.TLS.NegotiatedProtocol == alpnH3:
 			l.workers.Go(func() { l.h3.serveH3(conn) })
 			continue
-		}
-		if !conn.ConnectionState().SupportsDatagrams.Remote {
+		case l.cfg.RoQ && state.TLS.NegotiatedProtocol != roq.ALPNEarshot:
+			link = newPlainLink(&quicLink{conn: conn})
+		case !state.SupportsDatagrams.Remote:
 			l.workers.Go(func() {
 				conn.CloseWithError(quic.ApplicationErrorCode(roq.ExpectationUnmet), "QUIC datagrams are required")
 			})
 			continue
 		}
-		s := newSession(&quicLink{conn: conn}, l.cfg.Session, false, l.log)
+		s := newSession(link, l.cfg.Session, false, l.log)
 		if err := l.acceptor.add(l.ctx, s); err != nil {
 			s.CloseWithError(roq.NoError, "listener closed")
 		}

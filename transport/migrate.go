@@ -16,10 +16,15 @@ import (
 // netSession is a dialled session, which can migrate.
 type netSession struct{ *session }
 
-// public returns the session as its dialer hands it out.
+// public returns the session as its dialer or listener hands it out.
 func (s *session) public() Session {
-	if l, ok := s.link.(*quicLink); ok && l.paths != nil {
-		return netSession{s}
+	switch l := s.link.(type) {
+	case *plainLink:
+		return l.public(s)
+	case *quicLink:
+		if l.paths != nil {
+			return netSession{s}
+		}
 	}
 	return s
 }

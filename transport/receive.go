@@ -18,7 +18,11 @@ func (s *session) readDatagrams() {
 		}
 		flow, n, err := roq.ParseFlowID(d)
 		switch {
-		case err == nil && flow == roq.BundleFlow:
+		case err != nil && s.plain:
+			s.dropReceived(DropMalformed)
+			s.end(&Error{Code: roq.PacketError, Reason: err.Error()})
+			return
+		case err == nil && flow == roq.BundleFlow && !s.plain:
 			s.deliverBundle(d[n:], time.Now())
 		case err != nil || roq.CheckPacket(d[n:]) != nil:
 			s.dropReceived(DropMalformed)
@@ -77,7 +81,7 @@ func (s *session) acceptBidi() {
 			s.check(err)
 			return
 		}
-		if s.dialer || s.control.attached() {
+		if s.dialer || s.plain || s.control.attached() {
 			st.cancelRead(roq.StreamCreation)
 			st.cancelWrite(roq.StreamCreation)
 			s.end(&Error{Code: roq.StreamCreation, Reason: "unexpected bidirectional stream"})
@@ -97,7 +101,7 @@ func (s *session) readStream(st receiveStream) {
 		return
 	}
 	var f *flow
-	if id != roq.BundleFlow {
+	if s.validFlow(id) {
 		f = s.awaitFlow(id)
 	}
 	if f == nil {

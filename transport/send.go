@@ -22,7 +22,7 @@ const (
 )
 
 func (s *session) Send(p Packet) error {
-	if err := p.check(); err != nil {
+	if err := s.checkPacket(&p); err != nil {
 		return err
 	}
 	var list fifo
@@ -34,7 +34,7 @@ func (s *session) SendBatch(packets []Packet) error {
 	var list fifo
 	var wrong error
 	for i := range packets {
-		if wrong = packets[i].check(); wrong != nil {
+		if wrong = s.checkPacket(&packets[i]); wrong != nil {
 			break
 		}
 		list.push(packets[i].buffer())
@@ -45,13 +45,19 @@ func (s *session) SendBatch(packets []Packet) error {
 	return wrong
 }
 
-func (p *Packet) check() error {
+// validFlow reports whether a flow may have the identifier. That of bundles may
+// where there are none.
+func (s *session) validFlow(id uint64) bool {
+	return id <= roq.MaxFlowID && (id != roq.BundleFlow || s.plain)
+}
+
+func (s *session) checkPacket(p *Packet) error {
 	switch {
 	case len(p.Payload) == 0 || len(p.Payload) > MaxStreamPacketSize:
 		return ErrPacketSize
 	case p.Class >= NumClasses:
 		return ErrClass
-	case p.Flow > roq.MaxFlowID || p.Flow == roq.BundleFlow:
+	case !s.validFlow(p.Flow):
 		return ErrFlowID
 	}
 	return nil
@@ -99,7 +105,7 @@ func (s *session) enqueue(list *fifo) error {
 	return nil
 }
 
-func (s *session) SetBundles(on bool) { s.bundles.Store(on) }
+func (s *session) SetBundles(on bool) { s.bundles.Store(on && !s.plain) }
 
 func (s *session) wakeWriter() {
 	select {
@@ -319,7 +325,7 @@ type flowStream struct {
 }
 
 func (s *session) OpenFlowStream(ctx context.Context, flow uint64) (FlowStream, error) {
-	if flow > roq.MaxFlowID || flow == roq.BundleFlow {
+	if !s.validFlow(flow) {
 		return nil, ErrFlowID
 	}
 	if s.ended() {

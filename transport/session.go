@@ -21,6 +21,7 @@ type session struct {
 	link   backend
 	cfg    SessionConfig
 	dialer bool
+	plain  bool // plain RTP over QUIC: no control stream
 	log    *slog.Logger
 	// onEnd, if set, is called once when the session has ended and its
 	// connection is closed.
@@ -66,7 +67,8 @@ type counters struct {
 }
 
 // newSession makes a session of a connection. A dialer's session opens the
-// control stream, a listener's accepts it. Nothing runs before start.
+// control stream, a listener's accepts it; plain RTP over QUIC has none. Nothing
+// runs before start.
 func newSession(link backend, cfg SessionConfig, dialer bool, log *slog.Logger) *session {
 	s := &session{
 		link:     link,
@@ -77,6 +79,7 @@ func newSession(link backend, cfg SessionConfig, dialer bool, log *slog.Logger) 
 		finished: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 	}
+	_, s.plain = link.(*plainLink)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.queue.limit = s.cfg.QueueLen
 	s.control.init(s)
@@ -89,7 +92,7 @@ func newSession(link backend, cfg SessionConfig, dialer bool, log *slog.Logger) 
 
 // start runs the session. If it fails the session has ended.
 func (s *session) start(ctx context.Context) error {
-	if s.dialer {
+	if s.dialer && !s.plain {
 		st, err := s.link.openBidi(ctx)
 		if err != nil {
 			err = s.check(err)

@@ -9,6 +9,9 @@
 //   - WebTransport on the same UDP port, for browsers: [Listen] and [WebTransportDialer];
 //   - a pipe inside the process, with no socket at all: [PipeListener].
 //
+// A fourth, plain RTP over QUIC, has no control stream and is for endpoints
+// that share no code with us: ListenConfig.RoQ and [RoQDialer].
+//
 // Media is framed as RTP over QUIC (package transport/roq): one packet per
 // QUIC datagram, or length-prefixed on unidirectional streams where a packet
 // does not fit a datagram.
@@ -47,7 +50,8 @@ const NumClasses = 3
 
 // A Packet is one RTP or RTCP packet to be sent.
 type Packet struct {
-	// Flow is the flow identifier, 1 to 2^62-1. Identifiers below 64 take one
+	// Flow is the flow identifier, 1 to 2^62-1 (0 only where there are no
+	// bundles, in a RoQSession). Identifiers below 64 take one
 	// byte on the wire.
 	Flow uint64
 	// Class is the packet's class, 0 to NumClasses-1.
@@ -102,7 +106,8 @@ type FlowStream interface {
 // it. All methods may be called from any goroutine. A session may use more
 // than one network connection and its addresses may change while it lives.
 type Session interface {
-	// Control returns the session's control stream; always the same one.
+	// Control returns the session's control stream; always the same one. A
+	// RoQSession has none: its methods return ErrNoControl.
 	Control() ControlStream
 
 	// Send queues a packet for the session's writer and returns at once. It
@@ -136,7 +141,8 @@ type Session interface {
 
 	// Stats returns a snapshot. It is cheap enough to be polled every 100 ms.
 	Stats() Stats
-	// Protocol names what carries the session: "quic", "webtransport" or "pipe".
+	// Protocol names what carries the session: "quic", "webtransport", "pipe", or
+	// "roq" for plain RTP over QUIC.
 	Protocol() string
 	// LocalAddr and RemoteAddr return the addresses in use now.
 	LocalAddr() net.Addr
@@ -157,7 +163,8 @@ type Session interface {
 }
 
 // A Migrator is a Session that can move to another local address while it
-// lives (RFC 9000 section 9). Sessions of [QUICDialer] implement it.
+// lives (RFC 9000 section 9). Sessions of [QUICDialer] and [RoQDialer] implement
+// it.
 type Migrator interface {
 	// Migrate validates a path from conn to the peer and moves the session to
 	// it; packets in flight on the old path may be lost. It takes ownership of

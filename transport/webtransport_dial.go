@@ -95,7 +95,7 @@ func (d *WebTransportDialer) dial(ctx context.Context, remote *net.UDPAddr, u *u
 	qc, err := current.transport.Dial(ctx, remote, tlsConfig, quicConfig(cfg))
 	if err != nil {
 		p.close()
-		return nil, dialError(err)
+		return nil, dialError(err, alpnH3)
 	}
 	sess, err := d.connect(ctx, qc, u)
 	if err != nil {
@@ -146,5 +146,5 @@ func (d *WebTransportDialer) connect(ctx context.Context, qc *quic.Conn, u *url.
 	if errors.As(err, &app) && app.Remote {
 		return nil, errors.New("the server closed the connection: " + strings.TrimSpace(app.ErrorMessage))
 	}
-	return nil, dialError(err)
+	return nil, dialError(err, alpnH3)
 }

@@ -59,6 +59,15 @@ func Run(t testing.TB, newPlugin func() hooks.Plugin) {
 		{"Admit", p.Admit != nil, func(p *hooks.Plugin, ctx context.Context, s string) error {
 			return p.Admit(ctx, hooks.AdmitRequest{UserID: s, CallID: s, GroupID: s, Media: hooks.MediaVideo})
 		}},
+		{"AdmitRoQ", p.AdmitRoQ != nil, func(p *hooks.Plugin, ctx context.Context, s string) error {
+			a, err := p.AdmitRoQ(ctx, hooks.RoQRequest{RemoteAddr: s, ALPN: s, ServerName: s, Certificates: [][]byte{[]byte(s), nil}})
+			if err == nil && a.UserID != "" && ctx.Err() == nil {
+				if wrong := a.Check(); wrong != nil {
+					t.Errorf("AdmitRoQ: an answer that the engine refuses: %v", wrong)
+				}
+			}
+			return err
+		}},
 		{"MayRecord", p.MayRecord != nil, func(p *hooks.Plugin, ctx context.Context, s string) error {
 			return p.MayRecord(ctx, hooks.RecordRequest{UserID: s, CallID: s})
 		}},

@@ -54,6 +54,9 @@ func good() hooks.Plugin {
 		Member:    func(ctx context.Context, _, user string) error { return answer(ctx, user) },
 		Admit:     func(ctx context.Context, r hooks.AdmitRequest) error { return answer(ctx, r.UserID) },
 		MayRecord: func(ctx context.Context, r hooks.RecordRequest) error { return answer(ctx, r.UserID) },
+		AdmitRoQ: func(ctx context.Context, r hooks.RoQRequest) (hooks.RoQAnswer, error) {
+			return hooks.RoQAnswer{UserID: "alice", CallID: "c", Sends: []hooks.RoQStream{{Flow: 1}}}, answer(ctx, r.ServerName)
+		},
 		Route: func(ctx context.Context, r hooks.RouteRequest) (bool, error) {
 			return true, answer(ctx, r.UserID)
 		},
@@ -168,6 +171,11 @@ func TestBadPluginsAreFound(t *testing.T) {
 				return nil
 			}}
 		}, "on eight goroutines at a time: panicked: one at a time"},
+		"a flow that is none": {func() hooks.Plugin {
+			return hooks.Plugin{Name: "bad", AdmitRoQ: func(context.Context, hooks.RoQRequest) (hooks.RoQAnswer, error) {
+				return hooks.RoQAnswer{UserID: "u", CallID: "c", Audio: &hooks.RoQReceive{}}, nil
+			}}
+		}, "flow 0 to receive on"},
 		"leaves goroutines": {member(func(context.Context, string) error {
 			go time.Sleep(time.Hour)
 			return nil

@@ -9,14 +9,19 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
 )
 
 // bareALPN keeps the bare loop apart from the protocol.
 const bareALPN = "earshot-load-bare"
 
-// bareBytes is about what a mixed packet takes with its headers.
-const bareBytes = 100
+// bareBytes is about what a packet takes with its headers, of which bareHeader
+// are those: RTP and a level.
+const (
+	bareBytes  = 100
+	bareHeader = 20
+)
 
 func bareQUIC() *quic.Config {
 	return &quic.Config{EnableDatagrams: true, MaxIdleTimeout: 8 * time.Second}
@@ -30,7 +35,8 @@ type bareConn struct {
 }
 
 // serveBare sends every connection ready datagrams, and forgets what it
-// receives: no engine can do with less over quic-go.
+// receives, or relays that and nothing else: no engine can do with less over
+// quic-go.
 func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 	cert, err := transport.NewDevCertificate(transport.DevCertificateConfig{Hosts: []string{"127.0.0.1"}})
 	if err != nil {
@@ -54,17 +60,39 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 			conns = append(conns, c)
 			mu.Unlock()
 			go func() {
+				var all []*bareConn
 				for {
-					if _, err := c.ReceiveDatagram(ctx); err != nil {
+					packet, err := c.ReceiveDatagram(ctx)
+					if err != nil {
 						return
 					}
-					c.talks.Store(true)
+					if !cfg.Relay {
+						c.talks.Store(true)
+						continue
+					}
+					mu.Lock()
+					all = append(all[:0], conns...)
+					mu.Unlock()
+					for _, to := range all {
+						if to != c {
+							to.SendDatagram(packet)
+						}
+					}
 				}
 			}()
 		}
 	}()
+	hash := cert.Hashes()[0]
+	stop = func() { cancel(); l.Close() }
+	if cfg.Relay {
+		return l.Addr().String(), hash[:], stop, nil
+	}
 	go func() {
-		packet := make([]byte, bareBytes)
+		voices, own := 1, 0
+		if cfg.Mode == hooks.ModeForward {
+			voices, own = cfg.Talkers, 1
+		}
+		packet := make([]byte, bareBytes*voices)
 		tick := time.NewTicker(cfg.Frame)
 		defer tick.Stop()
 		var all []*bareConn
@@ -78,12 +106,16 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 			all = append(all[:0], conns...)
 			mu.Unlock()
 			for _, c := range all {
-				if c.talks.Load() || n%cfg.FramesPerPacket == 0 {
+				switch {
+				case c.talks.Load():
+					if voices > own {
+						c.SendDatagram(packet[:bareBytes*(voices-own)])
+					}
+				case n%cfg.FramesPerPacket == 0:
 					c.SendDatagram(packet)
 				}
 			}
 		}
 	}()
-	hash := cert.Hashes()[0]
-	return l.Addr().String(), hash[:], func() { cancel(); l.Close() }, nil
+	return l.Addr().String(), hash[:], stop, nil
 }

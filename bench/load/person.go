@@ -148,8 +148,9 @@ func (p *person) counter() transport.PacketHandler {
 	}
 }
 
-// joinBare connects to a bare loop.
-func joinBare(ctx context.Context, at ready) (*person, error) {
+// joinBare connects to a bare loop. A datagram that is no relayed one holds a
+// packet for each bareBytes.
+func joinBare(ctx context.Context, at ready, relayed bool) (*person, error) {
 	conf := &tls.Config{
 		NextProtos: []string{bareALPN}, InsecureSkipVerify: true, // the pin decides
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
@@ -168,11 +169,16 @@ func joinBare(ctx context.Context, at ready) (*person, error) {
 	p := &person{bare: c}
 	go func() {
 		for {
-			if _, err := c.ReceiveDatagram(context.Background()); err != nil {
+			d, err := c.ReceiveDatagram(context.Background())
+			if err != nil {
 				return
 			}
-			p.packets.Add(1)
-			p.frames.Add(1)
+			n := int64(1)
+			if !relayed {
+				n = int64(len(d) / bareBytes)
+			}
+			p.packets.Add(n)
+			p.frames.Add(n)
 		}
 	}()
 	return p, nil

@@ -1,6 +1,8 @@
 # make run    a call of ten seconds between two users, over QUIC on this machine
 # make test   all tests, with the race detector
 # make bench  the benchmarks; writes bench/RESULTS.md
+# make bench-peers  what forwarding costs here and in others, in the same run;
+#             needs the network once, to fetch pion/webrtc
 # make lint   gofmt, go vet, staticcheck
 # make fuzz   each fuzz target for FUZZTIME
 # make deps   libopus and pkg-config; the others call it, and it says nothing
@@ -10,7 +12,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test bench lint fuzz deps
+.PHONY: run test bench bench-peers lint fuzz deps
 
 run: deps
 	@$(GO) run ./cmd/earshot demo
@@ -26,6 +28,12 @@ test: deps
 
 bench: deps
 	@bench/results.sh
+
+PEERS_SECONDS ?= 10
+
+bench-peers: deps
+	cd bench/peers && $(GO) vet ./... && \
+		ROOM_SECONDS=$(PEERS_SECONDS) $(GO) test -run '^$$' -bench Forward -benchtime 1x -timeout 60m -v ./...
 
 lint: deps
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "gofmt -w is needed for:"; echo "$$bad"; exit 1; fi

@@ -16,8 +16,12 @@ import (
 // bareALPN keeps the bare loop apart from the protocol.
 const bareALPN = "earshot-load-bare"
 
-// bareBytes is about what a mixed packet takes with its headers.
-const bareBytes = 100
+// bareBytes is about what a packet takes with its headers, of which bareHeader
+// are those: RTP and a level.
+const (
+	bareBytes  = 100
+	bareHeader = 20
+)
 
 func bareQUIC() *quic.Config {
 	return &quic.Config{EnableDatagrams: true, MaxIdleTimeout: 8 * time.Second}
@@ -31,8 +35,8 @@ type bareConn struct {
 }
 
 // serveBare sends every connection ready datagrams, and forgets what it
-// receives: no engine can do with less over quic-go. Or, if there is no window
-// to collect voices in, it sends what it receives to everybody else.
+// receives, or relays that and nothing else: no engine can do with less over
+// quic-go.
 func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 	cert, err := transport.NewDevCertificate(transport.DevCertificateConfig{Hosts: []string{"127.0.0.1"}})
 	if err != nil {
@@ -58,12 +62,12 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 			go func() {
 				var all []*bareConn
 				for {
-					d, err := c.ReceiveDatagram(ctx)
+					packet, err := c.ReceiveDatagram(ctx)
 					if err != nil {
 						return
 					}
-					c.talks.Store(true)
-					if !cfg.bareForwards() {
+					if !cfg.Relay {
+						c.talks.Store(true)
 						continue
 					}
 					mu.Lock()
@@ -71,21 +75,24 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 					mu.Unlock()
 					for _, to := range all {
 						if to != c {
-							to.SendDatagram(d)
+							to.SendDatagram(packet)
 						}
 					}
 				}
 			}()
 		}
 	}()
+	hash := cert.Hashes()[0]
+	stop = func() { cancel(); l.Close() }
+	if cfg.Relay {
+		return l.Addr().String(), hash[:], stop, nil
+	}
 	go func() {
-		if cfg.bareForwards() {
-			return
+		voices, own := 1, 0
+		if cfg.Mode == hooks.ModeForward {
+			voices, own = cfg.Talkers, 1
 		}
-		packet := make([]byte, bareBytes*cfg.Talkers)
-		if cfg.Mode == hooks.ModeMix {
-			packet = packet[:bareBytes]
-		}
+		packet := make([]byte, bareBytes*voices)
 		tick := time.NewTicker(cfg.Frame)
 		defer tick.Stop()
 		var all []*bareConn
@@ -100,17 +107,15 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 			mu.Unlock()
 			for _, c := range all {
 				switch {
-				case c.talks.Load() && len(packet) > bareBytes:
-					c.SendDatagram(packet[bareBytes:])
-				case c.talks.Load() || n%cfg.FramesPerPacket == 0:
+				case c.talks.Load():
+					if voices > own {
+						c.SendDatagram(packet[:bareBytes*(voices-own)])
+					}
+				case n%cfg.FramesPerPacket == 0:
 					c.SendDatagram(packet)
 				}
 			}
 		}
 	}()
-	hash := cert.Hashes()[0]
-	return l.Addr().String(), hash[:], func() { cancel(); l.Close() }, nil
+	return l.Addr().String(), hash[:], stop, nil
 }
-
-// bareForwards says that a bare loop forwards what it receives.
-func (c Config) bareForwards() bool { return c.Mode == hooks.ModeForward && c.Window < 0 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -115,12 +116,35 @@ func threadTime() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// usage is what the process has used so far.
-func usage() (cpu time.Duration, peak int64) {
+// Usage is what this process has used so far: user and system time, and its
+// largest resident memory, in bytes.
+func Usage() (cpu time.Duration, peak int64) {
 	var r unix.Rusage
 	unix.Getrusage(unix.RUSAGE_SELF, &r)
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), r.Maxrss << 10
 }
+
+// A Calibrator is the calibration's process. One goroutine uses it.
+type Calibrator struct{ p *Process }
+
+// StartCalibrator starts it; it ends with ctx or Close. The program calls Child
+// first.
+func StartCalibrator(ctx context.Context) (*Calibrator, error) {
+	p, err := StartProcess(ctx, role+"=calibration")
+	if err != nil {
+		return nil, err
+	}
+	return &Calibrator{p}, nil
+}
+
+// Measure measures for d, and at least once.
+func (c *Calibrator) Measure(d time.Duration) (r Calibration, err error) {
+	err = c.p.Ask(fmt.Sprint(int64(max(d, 1))), &r)
+	return r, err
+}
+
+// Close ends the process.
+func (c *Calibrator) Close() { c.p.Close() }
 
 // calibrateChild is the calibration's process: for each line of input, a
 // number of nanoseconds, it measures for so long and prints the result.

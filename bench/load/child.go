@@ -37,25 +37,24 @@ func Child() {
 	os.Exit(0)
 }
 
-// A child is one of the other processes. It is asked by a line, and answers
-// with a line of JSON; it ends when its input does.
-type child struct {
+// A Process is this program again, for another part of a measurement. It is
+// asked by a line, and answers with a line of JSON; it ends when its input does.
+// One goroutine uses it.
+type Process struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
 	out *bufio.Reader
 }
 
-func startChild(ctx context.Context, what string, cfg Config) (*child, error) {
+// StartProcess starts this program with more in its environment, in the form
+// "key=value", by which it knows what it is. It is killed when ctx ends.
+func StartProcess(ctx context.Context, env ...string) (*Process, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	j, err := json.Marshal(cfg)
-	if err != nil {
-		return nil, err
-	}
 	cmd := exec.CommandContext(ctx, exe)
-	cmd.Env = append(os.Environ(), role+"="+what, setup+"="+string(j))
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -68,30 +67,31 @@ func startChild(ctx context.Context, what string, cfg Config) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	return &child{cmd, in, bufio.NewReader(out)}, nil
+	return &Process{cmd, in, bufio.NewReader(out)}, nil
 }
 
-// read reads an answer.
-func (c *child) read(v any) error {
-	line, err := c.out.ReadBytes('\n')
+// Read reads an answer.
+func (p *Process) Read(v any) error {
+	line, err := p.out.ReadBytes('\n')
 	if err != nil {
 		return fmt.Errorf("load: a process of the measurement ended: %w", err)
 	}
 	return json.Unmarshal(line, v)
 }
 
-// ask asks and reads the answer.
-func (c *child) ask(line string, v any) error {
-	if _, err := fmt.Fprintln(c.in, line); err != nil {
+// Ask asks and reads the answer.
+func (p *Process) Ask(line string, v any) error {
+	if _, err := fmt.Fprintln(p.in, line); err != nil {
 		return err
 	}
-	return c.read(v)
+	return p.Read(v)
 }
 
-// close ends the process.
-func (c *child) close() {
-	c.in.Close()
-	late := time.AfterFunc(10*time.Second, func() { c.cmd.Process.Kill() })
+// Close ends the process, and waits until it has ended, for ten seconds before
+// it is killed.
+func (p *Process) Close() {
+	p.in.Close()
+	late := time.AfterFunc(10*time.Second, func() { p.cmd.Process.Kill() })
 	defer late.Stop()
-	c.cmd.Wait()
+	p.cmd.Wait()
 }

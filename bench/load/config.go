@@ -6,17 +6,20 @@ import (
 	"time"
 
 	"github.com/earshotrtc/earshot/hooks"
-	"github.com/earshotrtc/earshot/transport"
 )
 
 // Config says what load there is. The zero value is a room of 100 in mix mode,
 // five of them talking, for ten seconds.
 type Config struct {
 	// Bare measures a bare loop over quic-go instead of a server: a ready
-	// datagram to each receiver for each frame. In ModeForward all voices are in
-	// it; with a Window below 0 each datagram that comes is sent to everybody
-	// else, as it is. Default false.
+	// datagram to each receiver for each frame, in forward mode with the voices
+	// of all others who talk in it, of whom there are then at most ten. Default
+	// false.
 	Bare bool
+	// Relay makes the bare loop send each datagram that comes in to everybody
+	// else at once instead: it needs Bare, forward mode and one room. Default
+	// false.
+	Relay bool
 	// Mode of the rooms. Default hooks.ModeMix.
 	Mode hooks.RoomMode
 	// Rooms is how many there are, Users how many are in each, and Talkers how
@@ -43,11 +46,13 @@ type Config struct {
 
 // Check says what is wrong with c.
 func (c Config) Check() error {
-	_, err := c.withDefaults()
+	_, err := c.WithDefaults()
 	return err
 }
 
-func (c Config) withDefaults() (Config, error) {
+// WithDefaults is c with the defaults in place of zeros; an error says what is
+// wrong with it.
+func (c Config) WithDefaults() (Config, error) {
 	def(&c.Mode, hooks.ModeMix)
 	def(&c.Rooms, 1)
 	def(&c.Users, 100)
@@ -71,10 +76,12 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("load: frame %v is neither 10 nor 20 ms", c.Frame)
 	case c.FramesPerPacket < 1 || c.FramesPerPacket > 3:
 		return c, fmt.Errorf("load: %d frames a packet are not 1 to 3", c.FramesPerPacket)
-	case c.Bare && c.Mode == hooks.ModeForward && c.Talkers > transport.MaxPacketSize/bareBytes:
-		return c, fmt.Errorf("load: the voices of %d talkers do not fit a bare loop's datagram", c.Talkers)
 	case c.FramesPerPacket > 1 && (c.Frame != 20*time.Millisecond || c.Mode != hooks.ModeMix):
 		return c, errors.New("load: several frames a packet need a mix with frames of 20 ms")
+	case c.Relay && (!c.Bare || c.Mode != hooks.ModeForward || c.Rooms > 1):
+		return c, errors.New("load: a relay needs a bare loop, forward mode and one room")
+	case c.Bare && !c.Relay && c.Mode == hooks.ModeForward && c.Talkers > 10:
+		return c, fmt.Errorf("load: %d voices do not fit one datagram of a bare loop: at most 10", c.Talkers)
 	}
 	return c, nil
 }
@@ -104,8 +111,6 @@ func (c Config) hears(room, user int) float64 {
 		return 0
 	case c.Mode == hooks.ModeForward:
 		return float64(others) * perSecond
-	case c.Bare:
-		return perSecond
 	}
 	return perSecond
 }

@@ -24,6 +24,8 @@ func TestRun(t *testing.T) {
 		"mix":     {Rooms: 3, Users: 4, Talkers: 2, Every: 2, Duration: time.Second},
 		"forward": {Users: 4, Talkers: 3, Mode: hooks.ModeForward, Duration: time.Second},
 		"bare":    {Users: 4, Talkers: 1, Bare: true, Duration: time.Second},
+		"ready":   {Users: 4, Talkers: 3, Bare: true, Mode: hooks.ModeForward, Duration: time.Second},
+		"relay":   {Users: 4, Talkers: 3, Bare: true, Relay: true, Mode: hooks.ModeForward, Duration: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := Run(t.Context(), cfg)
@@ -51,6 +53,7 @@ func TestBadConfig(t *testing.T) {
 	for _, cfg := range []Config{
 		{Mode: "mixed"}, {Users: 1}, {Rooms: 100, Users: 100}, {Talkers: 200}, {Every: 2}, {Duration: time.Millisecond},
 		{Frame: 5 * time.Millisecond}, {FramesPerPacket: 4}, {FramesPerPacket: 2, Frame: 10 * time.Millisecond}, {FramesPerPacket: 2, Mode: hooks.ModeForward},
+		{Relay: true}, {Bare: true, Relay: true}, {Bare: true, Relay: true, Mode: hooks.ModeForward, Rooms: 2}, {Bare: true, Mode: hooks.ModeForward, Talkers: 11},
 	} {
 		if err := cfg.Check(); err == nil || !strings.HasPrefix(err.Error(), "load: ") {
 			t.Errorf("%+v: %v", cfg, err)

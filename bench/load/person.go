@@ -148,8 +148,9 @@ func (p *person) counter() transport.PacketHandler {
 	}
 }
 
-// joinBare connects to a bare loop.
-func joinBare(ctx context.Context, at ready) (*person, error) {
+// joinBare connects to a bare loop. A datagram that is no relayed one holds a
+// packet for each bareBytes.
+func joinBare(ctx context.Context, at ready, relayed bool) (*person, error) {
 	conf := &tls.Config{
 		NextProtos: []string{bareALPN}, InsecureSkipVerify: true, // the pin decides
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
@@ -172,9 +173,12 @@ func joinBare(ctx context.Context, at ready) (*person, error) {
 			if err != nil {
 				return
 			}
-			voices := max(1, int64(len(d)/bareBytes))
-			p.packets.Add(voices)
-			p.frames.Add(voices)
+			n := int64(1)
+			if !relayed {
+				n = int64(len(d) / bareBytes)
+			}
+			p.packets.Add(n)
+			p.frames.Add(n)
 		}
 	}()
 	return p, nil

@@ -61,27 +61,27 @@ const (
 
 // Run measures one load. It ends by itself, or with ctx.
 func Run(ctx context.Context, cfg Config) (r Result, err error) {
-	cfg, err = cfg.withDefaults()
+	cfg, err = cfg.WithDefaults()
 	if err != nil {
 		return r, err
 	}
 	r.Config = cfg
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server, err := startChild(ctx, "server", cfg)
+	server, err := startServer(ctx, cfg)
 	if err != nil {
 		return r, err
 	}
-	defer server.close()
+	defer server.Close()
 	var at ready
-	if err := server.read(&at); err != nil {
+	if err := server.Read(&at); err != nil {
 		return r, err
 	}
-	calibration, err := startChild(ctx, "calibration", cfg)
+	calibrator, err := StartCalibrator(ctx)
 	if err != nil {
 		return r, err
 	}
-	defer calibration.close()
+	defer calibrator.Close()
 	voices, err := record(cfg.Frame)
 	if err != nil {
 		return r, err
@@ -107,13 +107,17 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 
 	talking, hush := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { talk(talking, talkers, cfg.Frame, !cfg.Unsteered) })
+	wg.Go(func() {
+		Talk(talking, len(talkers), cfg.Frame, func(i int) time.Duration {
+			return talkers[i].speak(cfg.Frame, !cfg.Unsteered)
+		})
+	})
 	defer func() { hush(); wg.Wait() }()
 	if err := wait(ctx, settleTime); err != nil {
 		return r, err
 	}
 	var before, after mark
-	if err := server.ask("begin", &before); err != nil {
+	if err := server.Ask("begin", &before); err != nil {
 		return r, err
 	}
 	counts := count(people)
@@ -121,13 +125,14 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	// A calibration a little shorter than the window falls whole into it.
 	calibrated := make(chan error, 1)
 	go func() {
-		d := cfg.Duration - 300*time.Millisecond
-		calibrated <- calibration.ask(fmt.Sprint(int64(d)), &r.Calibration)
+		var err error
+		r.Calibration, err = calibrator.Measure(cfg.Duration - 300*time.Millisecond)
+		calibrated <- err
 	}()
 	if err := wait(ctx, cfg.Duration); err != nil {
 		return r, err
 	}
-	if err := server.ask("end", &after); err != nil {
+	if err := server.Ask("end", &after); err != nil {
 		return r, err
 	}
 	r.Window = time.Since(began)
@@ -189,7 +194,7 @@ func (r *Result) tally(before, after []counted) {
 func arrive(ctx context.Context, cfg Config, at ready, people []*person) error {
 	return each(ctx, len(people), func(i int) (err error) {
 		if cfg.Bare {
-			people[i], err = joinBare(ctx, at)
+			people[i], err = joinBare(ctx, at, cfg.Relay)
 		} else {
 			people[i], err = join(ctx, at, fmt.Sprintf("user%d", i))
 		}

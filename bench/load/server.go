@@ -2,6 +2,7 @@ package load
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"os"
 	"runtime"
@@ -35,11 +36,20 @@ type mark struct {
 
 func takeMark(mix engine.MixStats) mark {
 	var m mark
-	m.CPU, m.Peak = usage()
+	m.CPU, m.Peak = Usage()
 	var ms runtime.MemStats
 	runtime.ReadMemStats(&ms)
 	m.Heap, m.Mallocs, m.Mix = ms.HeapAlloc, ms.Mallocs, mix
 	return m
+}
+
+// startServer starts it.
+func startServer(ctx context.Context, cfg Config) (*Process, error) {
+	j, err := json.Marshal(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return StartProcess(ctx, role+"=server", setup+"="+string(j))
 }
 
 // serverChild is the server's process: it says where it is, and at each line

@@ -52,6 +52,17 @@ func record(frame time.Duration) ([]voice, error) {
 	return out, nil
 }
 
+// Voices are the recorded voices as the Opus packets that talkers send: one
+// frame each, over and over. frame is 10 or 20 ms.
+func Voices(frame time.Duration) ([][][]byte, error) {
+	voices, err := record(frame)
+	var out [][][]byte
+	for _, v := range voices {
+		out = append(out, v.packets)
+	}
+	return out, err
+}
+
 // A talker is a person who speaks, without a pause.
 type talker struct {
 	p     *person
@@ -60,7 +71,6 @@ type talker struct {
 	flow  uint64
 	h     rtp.Header
 	buf   [transport.MaxPacketSize]byte
-	due   time.Time
 }
 
 // publish announces a person's microphone.
@@ -87,19 +97,18 @@ func publish(ctx context.Context, p *person, callID string, v voice) (*talker, e
 // there a client moves its frames when it is asked to.
 const shiftable = 45
 
-// speak sends one frame, and says when the next is due.
-func (t *talker) speak(frame time.Duration, steered bool) {
+// speak sends one frame, and says how much later the next is due.
+func (t *talker) speak(frame time.Duration, steered bool) time.Duration {
 	i := t.at % len(t.voice.packets)
 	t.at++
 	payload, level := t.voice.packets[i], t.voice.levels[i]
 	if t.p.bare != nil {
-		t.p.bare.SendDatagram(t.buf[:copy(t.buf[:bareBytes], payload)])
-		t.due = t.due.Add(frame)
-		return
+		t.p.bare.SendDatagram(t.buf[:bareHeader+copy(t.buf[bareHeader:], payload)])
+		return frame
 	}
 	n, err := t.h.MarshalTo(t.buf[:])
 	if err != nil {
-		return
+		return frame
 	}
 	t.buf[0] |= 1 << 4
 	n += copy(t.buf[n:], []byte{0xBE, 0xDE, 0, 1, 1 << 4, level, 0, 0})
@@ -108,32 +117,34 @@ func (t *talker) speak(frame time.Duration, steered bool) {
 	t.h.Marker = false
 	t.h.SequenceNumber++
 	t.h.Timestamp += uint32(frame * codec.SampleRate / time.Second)
-	t.due = t.due.Add(frame)
 	if shift := t.p.shift.Load(); steered && shift > 0 && level&0x7f > shiftable {
 		t.p.shift.Store(0)
 		t.h.Timestamp += uint32(shift)
-		t.due = t.due.Add(time.Duration(shift) * time.Second / codec.SampleRate)
+		return frame + time.Duration(shift)*time.Second/codec.SampleRate
 	}
+	return frame
 }
 
-// talk makes all talkers speak until ctx ends, each at a phase of their own.
-func talk(ctx context.Context, talkers []*talker, frame time.Duration, steered bool) {
+// Talk calls speak for each of n talkers, again and again until ctx ends, each
+// at a phase of their own: evenly spread over the frame, and in no order. speak
+// sends a frame and returns how much later the next is due, more than nothing.
+func Talk(ctx context.Context, n int, frame time.Duration, speak func(talker int) time.Duration) {
+	due := make([]time.Time, n)
 	start := time.Now()
-	for i, t := range talkers {
-		// Evenly spread over the frame, and in no order.
-		t.due = start.Add(frame * time.Duration(i*7%len(talkers)) / time.Duration(len(talkers)))
+	for i := range due {
+		due[i] = start.Add(frame * time.Duration(i*7%n) / time.Duration(n))
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		now := time.Now()
 		next := now.Add(frame)
-		for _, t := range talkers {
-			for !t.due.After(now) {
-				t.speak(frame, steered)
+		for i := range due {
+			for !due[i].After(now) {
+				due[i] = due[i].Add(speak(i))
 			}
-			if t.due.Before(next) {
-				next = t.due
+			if due[i].Before(next) {
+				next = due[i]
 			}
 		}
 		timer.Reset(time.Until(next))

@@ -19,7 +19,7 @@ func logFigures(t *testing.T, what string, samples []sample) figures {
 // seeds runs a scenario with several, lest one pass by luck.
 func seeds(t *testing.T, s scenario, check func(t *testing.T, samples []sample)) {
 	t.Helper()
-	for seed := range uint64(5) {
+	for seed := range uint64(2) {
 		s.seed = seed
 		check(t, s.run(t))
 	}
@@ -34,7 +34,7 @@ func TestReachesBottleneck(t *testing.T) {
 			if took < 0 || took > 15*second {
 				t.Errorf("90 %% of the bottleneck after %v", took)
 			}
-			if f := logFigures(t, "from 15 s", between(samples, 15*second, 60*second)); f.delivered < 1_200_000 || f.most > 1_800_000 {
+			if f := logFigures(t, "from 15 s", between(samples, 15*second, 60*second)); f.delivered < 1_100_000 || f.most > 1_800_000 {
 				t.Errorf("frames %v: %+v", frames, f)
 			}
 			if f := logFigures(t, "all", samples); f.queue > 100*time.Millisecond {
@@ -78,7 +78,7 @@ func TestRateDropsAndComesBack(t *testing.T) {
 func TestRandomLoss(t *testing.T) {
 	for _, loss := range []float64{0.02, 0.05, 0.10} {
 		for _, from := range []time.Duration{0, 30 * second} {
-			s := scenario{rate: steady(2_000_000), loss: loss, lossFrom: from, duration: 90 * second}
+			s := scenario{rate: steady(2_000_000), loss: loss, lossFrom: from, duration: 60 * second}
 			seeds(t, s, func(t *testing.T, samples []sample) {
 				took := reached(samples, 0, 800_000, false)
 				t.Logf("%.0f %% from %v: 800 k after %v", 100*loss, from, took)
@@ -89,13 +89,23 @@ func TestRandomLoss(t *testing.T) {
 				if loss == 0.10 && from > 0 {
 					least = 500_000 // until it is known that less does not help
 				}
-				f := logFigures(t, "from 15 s", between(samples, 15*second, 90*second))
+				f := logFigures(t, "from 15 s", between(samples, 15*second, 60*second))
 				if f.least < least {
 					t.Errorf("%.0f %% loss from %v: down to %d", 100*loss, from, f.least)
 				}
 			})
 		}
 	}
+}
+
+// So few packets are lost by chance in uneven shares.
+func TestRandomLossOnNarrowPath(t *testing.T) {
+	s := scenario{rate: steady(300_000), config: Config{Initial: 200_000}, loss: 0.10, duration: 90 * second}
+	seeds(t, s, func(t *testing.T, samples []sample) {
+		if f := logFigures(t, "from 15 s", between(samples, 15*second, 90*second)); f.least < 140_000 || f.mean < 240_000 {
+			t.Errorf("%+v", f)
+		}
+	})
 }
 
 // Where the buffer is too short for a queue to show, loss is all there is.

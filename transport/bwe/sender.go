@@ -158,7 +158,8 @@ func (s *Sender) grow() {
 	s.history = larger
 }
 
-// FeedbackPacket is Feedback for one RTCP packet as it came. The error wraps
+// FeedbackPacket is Feedback for one RTCP packet as it came, without padding and
+// not part of a compound one; b is only read, and not kept. The error wraps
 // ErrNotFeedback; nothing has changed then.
 func (s *Sender) FeedbackPacket(b []byte, t time.Time) error {
 	var report rtcp.CCFeedbackReport

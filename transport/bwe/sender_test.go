@@ -180,9 +180,17 @@ func TestReportClock(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := &otherClock{Sender: newSender(t, Config{}), stamp: c.stamp}
-			samples := scenario{rate: steady(1_500_000), duration: 60 * second, estimator: e}.run(t)
-			if f := logFigures(t, c.name, between(samples, 15*second, 60*second)); f.delivered < 1_200_000 || f.queue > 100*time.Millisecond {
+			samples := scenario{rate: func(at time.Duration) int {
+				if at > 45*second {
+					return 600_000
+				}
+				return 1_500_000
+			}, duration: 70 * second, estimator: e}.run(t)
+			if f := logFigures(t, c.name, between(samples, 15*second, 45*second)); f.delivered < 1_200_000 || f.queue > 100*time.Millisecond {
 				t.Errorf("%+v", f)
+			}
+			if f := logFigures(t, c.name+", then narrow", between(samples, 50*second, 70*second)); f.delivered < 450_000 || f.queue > 100*time.Millisecond {
+				t.Errorf("narrow: %+v", f)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/earshotrtc/earshot/codec"
@@ -53,8 +54,8 @@ type Writer struct {
 	waiting []Frame // in order of their times
 	free    [][]byte
 	last    []time.Duration // of each track, accepted
+	ends    []time.Duration // where those frames end
 	newest  time.Duration
-	end     time.Duration
 
 	buf     []byte        // the cluster, clusterHead bytes first
 	start   time.Duration // of the cluster
@@ -91,7 +92,7 @@ func NewWriter(w io.Writer, cfg Config) (*Writer, error) {
 			return nil, fmt.Errorf("%w: webm: track %d: %w", codec.ErrConfig, i, err)
 		}
 	}
-	o := &Writer{w: w, cfg: cfg, last: make([]time.Duration, len(cfg.Tracks))}
+	o := &Writer{w: w, cfg: cfg, last: make([]time.Duration, len(cfg.Tracks)), ends: make([]time.Duration, len(cfg.Tracks))}
 	for i := range o.last {
 		o.last[i] = -1
 	}
@@ -225,10 +226,10 @@ func (o *Writer) WriteFrame(f Frame) error {
 		}
 		f.KeyFrame, length = true, n
 	} else if o.last[f.Track] >= 0 {
-		length = f.Time - o.last[f.Track] // as long as the one before
+		length = min(f.Time-o.last[f.Track], time.Second) // as long as the one before
 	}
 	o.last[f.Track] = f.Time
-	o.end = max(o.end, f.Time+length)
+	o.ends[f.Track] = f.Time + length
 	o.newest = max(o.newest, f.Time)
 	if len(o.last) == 1 {
 		return o.add(f)
@@ -328,7 +329,7 @@ func (o *Writer) Flush() error {
 }
 
 // Duration of what was written so far.
-func (o *Writer) Duration() time.Duration { return o.end }
+func (o *Writer) Duration() time.Duration { return slices.Max(o.ends) }
 
 // Close writes all that is kept, and the file's size and duration into its
 // header if the writer below can seek. It does not close that.
@@ -341,7 +342,7 @@ func (o *Writer) Close() error {
 	}
 	var err error
 	if o.seek != nil {
-		ms := float64(o.end) / float64(time.Millisecond)
+		ms := float64(o.Duration()) / float64(time.Millisecond)
 		err = errors.Join(
 			o.patch(o.segment-8, appendSize8(nil, o.offset-o.segment)),
 			o.patch(o.length, appendFloat(nil, idDuration, ms)),

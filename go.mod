@@ -3,6 +3,7 @@ module github.com/earshotrtc/earshot
 go 1.26.0
 
 require (
+	github.com/at-wat/ebml-go v0.19.0
 	github.com/go-audio/wav v1.1.0
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/hraban/opus v0.0.0-20260708213942-bde8e4304501

@@ -4,7 +4,7 @@
 //   - codec/libopus encodes and decodes Opus with libopus (needs cgo);
 //   - codec/pionopus decodes Opus in pure Go;
 //   - codec/codectest is the conformance suite for drivers;
-//   - codec/ogg and codec/wav read and write files, codec/ivf reads them;
+//   - codec/ogg, codec/wav, codec/ivf and codec/webm read and write files;
 //   - codec/vp8 reads the RTP payload of VP8, which is forwarded untouched.
 //
 // PCM is signed 16-bit, interleaved when stereo. A "frame" here is one Opus

@@ -34,6 +34,12 @@ Sound comes from -mic and goes to -speaker:
   none            silence
 
 Without these flags it is the device, or none where no such program is.
+
+A picture comes from -video, an IVF or WebM file with VP8, over and over, as
+long as the call lasts. -record writes the first call down: what is heard, and
+the picture of the first who has one, to a WebM file, or that picture alone to
+an IVF file. A call that is made with either of them is one with video. Ask
+before you record.
 `
 
 func runCall(ctx context.Context, fs *flag.FlagSet, args []string, con console) error {
@@ -44,6 +50,8 @@ func runCall(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	sig := fs.String("sig", "", "the user's `UserSig`")
 	mic := fs.String("mic", "", "what to say: device, a file, speech:NAME or none")
 	speaker := fs.String("speaker", "", "where to hear: device, a WAV file or none")
+	film := fs.String("video", "", "what to show: an IVF or WebM `file` with VP8")
+	record := fs.String("record", "", "where to record the first call: a WebM `file`, or an IVF file for the picture alone")
 	autoAnswer := fs.Bool("auto-answer", false, "answer every call at once")
 	level := fs.String("log", "none", "what to log: debug, info, warn, error or none")
 	if err := parse(fs, args, 1); err != nil {
@@ -75,8 +83,20 @@ func runCall(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 		return fmt.Errorf("-speaker: %w", err)
 	}
 
+	cam, err := openCamera(*film)
+	if err != nil {
+		return errors.Join(fmt.Errorf("-video: %w", err), out.Close())
+	}
+	if cam != nil {
+		defer cam.Close()
+	}
+	tape, err := openTape(*record)
+	if err != nil {
+		return errors.Join(fmt.Errorf("-record: %w", err), out.Close())
+	}
+
 	p := newPhone(*user, fs.Arg(0), con)
-	p.auto = *autoAnswer
+	p.auto, p.cam, p.tape = *autoAnswer, cam, tape
 	dialCtx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	client, err := engine.Dial(dialCtx, engine.ClientConfig{
@@ -84,7 +104,7 @@ func runCall(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 		Codec: libopus.Driver{}, Microphone: source, Listener: p, View: phoneView{p.view, p}, Logger: logger,
 	})
 	if err != nil {
-		return errors.Join(err, out.Close())
+		return errors.Join(err, out.Close(), tape.discard())
 	}
 	defer client.Destroy()
 
@@ -101,7 +121,9 @@ func runCall(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	err = p.run(ctx, client, *server, termview.Keys(keyCtx, con.in, raw))
 	stop()
 	<-pulled
-	return errors.Join(err, out.Close())
+	return errors.Join(err, out.Close(), tape.finish(func(format string, args ...any) {
+		fmt.Fprintf(con.out, format+"\n", args...)
+	}))
 }
 
 // listen pulls what is heard, at a sound card's pace, and plays it while in a
@@ -109,7 +131,11 @@ func runCall(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 func (p *phone) listen(ctx context.Context, client *engine.Client, out speaker) {
 	broken := false
 	audio.Pull(ctx, audio.RandomPhase(), client.ReadPCM, func(pcm []int16, _ time.Time) error {
-		if broken || !p.talking.Load() {
+		if !p.talking.Load() {
+			return nil
+		}
+		p.tape.hear(pcm)
+		if broken {
 			return nil
 		}
 		if err := out.Write(pcm); err != nil {

@@ -30,7 +30,7 @@ func TestCommandHelp(t *testing.T) {
 	flags := map[string]string{
 		"demo":  "-duration -json -out",
 		"serve": "-addr -app-id -key -cert -tls-key -origin -mode -log -grace",
-		"call":  "-server -pin -user -sig -app-id -mic -speaker -auto-answer -log",
+		"call":  "-server -pin -user -sig -app-id -mic -speaker -video -record -auto-answer -log",
 		"load":  "-mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -curve -json",
 		"impair": "-listen -to -preset -delay -jitter -loss -burst -reorder -reorder-delay -duplicate -rate -queue -mtu " +
 			"-up-delay -down-mtu -for -stats -rebind -outage -clients -seed -json",
@@ -136,6 +136,10 @@ func TestErrors(t *testing.T) {
 		{"text for sound", call("-mic", file("a.txt", []byte("la la la"))), 1, "neither a WAV nor", true},
 		{"no wav to write", call("-mic", "none", "-speaker", "x.mp3"), 1, ".wav", true},
 		{"cannot write wav", call("-mic", "none", "-speaker", filepath.Join(dir, "no", "x.wav")), 1, "x.wav", true},
+		{"no film", call("-mic", "none", "-video", filepath.Join(dir, "none.ivf")), 1, "none.ivf", true},
+		{"sound for film", call("-mic", "none", "-video", file("b.ogg", voice)), 1, "neither an IVF nor", true},
+		{"record to what", call("-mic", "none", "-record", "x.avi"), 1, ".webm", true},
+		{"cannot record", call("-mic", "none", "-record", filepath.Join(dir, "no", "x.webm")), 1, "x.webm", true},
 		{"bad pin", call("-mic", "none", "-pin", "beef"), 1, "beef", true},
 		{"bad address", call("-mic", "none", "-server", "nowhere"), 1, "host:port", true},
 		{"bad user", call("-mic", "none", "-user", "al ice"), 1, "user", true},

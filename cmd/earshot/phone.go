@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/earshotrtc/earshot/engine"
+	"github.com/earshotrtc/earshot/engine/mediafile"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/hooks/termview"
 )
@@ -19,6 +20,8 @@ type phone struct {
 	callee string // empty for a phone that waits
 	auto   bool   // it answers by itself
 	view   *termview.View
+	cam    *mediafile.Video // nil: no picture is sent
+	tape   *tape            // nil: nothing is recorded
 
 	client  *engine.Client
 	ready   chan struct{} // closed when client is set
@@ -60,7 +63,7 @@ func (p *phone) run(ctx context.Context, client *engine.Client, server string, k
 	if p.callee != "" {
 		dialCtx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if err := client.Call(dialCtx, p.callee, hooks.MediaAudio); err != nil {
+		if err := client.Call(dialCtx, p.callee, p.media()); err != nil {
 			return fmt.Errorf("cannot call %s: %w", p.callee, err)
 		}
 	}
@@ -117,10 +120,23 @@ func (p *phone) OnInvited(hooks.Invitation) {
 	}
 }
 
-func (p *phone) OnCallBegin(hooks.CallInfo) { p.talking.Store(true) }
+func (p *phone) OnCallBegin(call hooks.CallInfo) {
+	p.talking.Store(true)
+	<-p.ready
+	p.film(call.Media)
+}
+
+// media is that of a call of one's own.
+func (p *phone) media() hooks.MediaType {
+	if p.cam != nil || p.tape != nil {
+		return hooks.MediaVideo
+	}
+	return hooks.MediaAudio
+}
 
 func (p *phone) OnCallEnd(_ hooks.CallInfo, reason hooks.EndReason, d time.Duration) {
 	p.talking.Store(false)
+	p.tape.finish(p.view.Printf)
 	if p.callee == "" {
 		return
 	}

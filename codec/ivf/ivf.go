@@ -1,4 +1,4 @@
-// Package ivf reads IVF files, which hold VP8 frames.
+// Package ivf reads and writes IVF files, which hold VP8 frames.
 //
 //	r, err := ivf.NewReader(file)
 //	...
@@ -10,9 +10,10 @@
 //		...
 //	}
 //
-// It stands before pion's ivfreader to bound what a corrupt file can make that
-// allocate, to say where a file is corrupt, and to give times as durations. To
-// write IVF files, use pion's ivfwriter: it takes RTP packets as they come.
+// A [Reader] stands before pion's ivfreader to bound what a corrupt file can
+// make that allocate, to say where a file is corrupt, and to give times as
+// durations. A [Writer] takes whole frames; pion's ivfwriter takes RTP packets
+// as they come.
 package ivf
 
 import (

@@ -1,0 +1,5 @@
+//go:build !race
+
+package webm_test
+
+const raceEnabled = false

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/pion/rtcp"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/earshotrtc/earshot/codec/vp8"
 	"github.com/earshotrtc/earshot/engine/callstate"
+	"github.com/earshotrtc/earshot/engine/forward"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
@@ -22,10 +24,11 @@ import (
 // cameraTrack is the client's own video track while it is open.
 type cameraTrack struct {
 	id   uint64
-	ssrc uint32
 	src  VideoSource
 	stop context.CancelFunc
 	done chan struct{}
+	out  []*videoSender // of each size
+	link cameraLink
 }
 
 // OpenCamera sends a source's video into the video call that the client is in,
@@ -51,7 +54,13 @@ func (c *Client) OpenCamera(ctx context.Context, src VideoSource) error {
 		c.opening = false
 		c.mu.Unlock()
 	}()
-	res, err := c.request(ctx, signal.TypePublish, signal.Publish{CallID: id, Kind: signal.KindVideo})
+	pub := signal.Publish{CallID: id, Kind: signal.KindVideo}
+	if l, ok := src.(LayeredSource); ok {
+		if pub.Layers = l.Layers(); pub.Layers < 1 || pub.Layers > signal.MaxLayers {
+			return &Error{Code: hooks.CodeBadParam, Message: fmt.Sprintf("a source of %d sizes, not 1 to %d", pub.Layers, signal.MaxLayers)}
+		}
+	}
+	res, err := c.request(ctx, signal.TypePublish, pub)
 	if err != nil {
 		return err
 	}
@@ -59,7 +68,7 @@ func (c *Client) OpenCamera(ctx context.Context, src VideoSource) error {
 		return errors.New("earshot: the server published no track")
 	}
 	run, stop := context.WithCancel(c.ctx)
-	cam := &cameraTrack{id: res.Track.TrackID, ssrc: res.Track.SSRC, src: src, stop: stop, done: make(chan struct{})}
+	cam := c.newCamera(src, res.Track, stop)
 	c.mu.Lock()
 	switch {
 	case c.err != nil:
@@ -78,7 +87,7 @@ func (c *Client) OpenCamera(ctx context.Context, src VideoSource) error {
 		c.request(ctx, signal.TypeUnpublish, signal.TrackRef{TrackID: cam.id})
 		return err
 	}
-	go c.runCamera(run, cam, res.Track)
+	go c.runCamera(run, cam)
 	return nil
 }
 
@@ -115,11 +124,11 @@ func (c *Client) stopCamera() *cameraTrack {
 }
 
 // runCamera sends frames until the camera is closed.
-func (c *Client) runCamera(ctx context.Context, cam *cameraTrack, t *signal.Track) {
+func (c *Client) runCamera(ctx context.Context, cam *cameraTrack) {
 	defer c.wg.Done()
 	defer close(cam.done)
 	defer cam.stop()
-	err := c.sendVideo(ctx, cam.src, t)
+	err := cam.film(ctx)
 	if ctx.Err() != nil {
 		return
 	}
@@ -140,14 +149,35 @@ func (c *Client) runCamera(ctx context.Context, cam *cameraTrack, t *signal.Trac
 	c.cb.post(func(l hooks.Listener) { l.OnError(hooks.CodeCameraStart, "camera: "+err.Error()) })
 }
 
-func (c *Client) sendVideo(ctx context.Context, src VideoSource, t *signal.Track) error {
-	out := newVideoSender(t, func(p transport.Packet) { c.link.Load().sess.Send(p) })
+// newCamera makes the senders of a track's sizes.
+func (c *Client) newCamera(src VideoSource, t *signal.Track, stop context.CancelFunc) *cameraTrack {
+	cam := &cameraTrack{id: t.TrackID, src: src, stop: stop, done: make(chan struct{})}
+	cam.link.init(c, cam)
+	ssrcs := t.LayerSSRCs
+	if len(ssrcs) == 0 {
+		ssrcs = []uint32{t.SSRC}
+	}
+	for _, ssrc := range ssrcs {
+		one := *t
+		one.SSRC = ssrc
+		out := newVideoSender(&one, func(p transport.Packet) { c.link.Load().sess.Send(p) })
+		out.sent = cam.link.sent
+		cam.out = append(cam.out, out)
+	}
+	return cam
+}
+
+// film sends frames until the source ends.
+func (cam *cameraTrack) film(ctx context.Context) error {
 	for {
-		f, err := readFrame(ctx, src)
+		f, err := readFrame(ctx, cam.src)
 		if err != nil {
 			return err
 		}
-		if err := out.frame(f, time.Now()); err != nil {
+		if f.Layer < 0 || f.Layer >= len(cam.out) {
+			return fmt.Errorf("a frame of size %d, of %d", f.Layer, len(cam.out))
+		}
+		if err := cam.out[f.Layer].frame(f, time.Now()); err != nil {
 			return err
 		}
 	}
@@ -165,21 +195,25 @@ func readFrame(ctx context.Context, src VideoSource) (f VideoFrame, err error) {
 
 // videoSender cuts frames into RTP packets.
 type videoSender struct {
-	send     func(transport.Packet)
-	emit     func(payload []byte, last bool) error // s.packet, made once
-	cut      vp8.Packetizer
-	header   rtp.Header
-	desc     vp8.Descriptor
-	base     uint32
-	flow     uint64
-	deadline time.Time
-	buf      [transport.MaxPacketSize]byte
+	send   func(transport.Packet)
+	sent   func(s *videoSender, packet []byte, now time.Time) // may be nil
+	emit   func(payload []byte, last bool) error              // s.packet, made once
+	cut    vp8.Packetizer
+	header rtp.Header
+	desc   vp8.Descriptor
+	base   uint32
+	flow   uint64
+	now    time.Time
+	buf    [transport.MaxPacketSize]byte
+
+	mu    sync.Mutex // guards cache
+	cache *forward.Cache
 }
 
 func newVideoSender(t *signal.Track, send func(transport.Packet)) *videoSender {
 	var seed [8]byte
 	rand.Read(seed[:])
-	s := &videoSender{send: send, flow: t.Flow, base: binary.BigEndian.Uint32(seed[2:6])}
+	s := &videoSender{send: send, flow: t.Flow, base: binary.BigEndian.Uint32(seed[2:6]), cache: forward.NewCache(filmCache)}
 	s.emit = s.packet
 	s.header = rtp.Header{
 		Version: 2, PayloadType: t.PayloadType, SSRC: t.SSRC, SequenceNumber: binary.BigEndian.Uint16(seed[:2]),
@@ -190,7 +224,7 @@ func newVideoSender(t *signal.Track, send func(transport.Packet)) *videoSender {
 
 func (s *videoSender) frame(f VideoFrame, now time.Time) error {
 	s.header.Timestamp = s.base + ticks(f.Time)
-	s.deadline = now.Add(videoLifetime)
+	s.now = now
 	if err := s.cut.Packetize(s.desc, f.Data, s.emit); err != nil {
 		return err
 	}
@@ -209,7 +243,13 @@ func (s *videoSender) packet(payload []byte, last bool) error {
 		return fmt.Errorf("a video packet of %d bytes", n+len(payload))
 	}
 	n += copy(s.buf[n:], payload)
-	s.send(transport.Packet{Flow: s.flow, Class: classVideo, Deadline: s.deadline, Payload: s.buf[:n]})
+	s.mu.Lock()
+	s.cache.Put(forward.Meta{Seq: s.header.SequenceNumber}, s.buf[:n], s.now)
+	s.mu.Unlock()
+	if s.sent != nil {
+		s.sent(s, s.buf[:n], s.now)
+	}
+	s.send(transport.Packet{Flow: s.flow, Class: classVideo, Deadline: s.now.Add(videoLifetime), Payload: s.buf[:n]})
 	return nil
 }
 
@@ -224,26 +264,45 @@ func ticksTime(n int64) time.Duration {
 	return time.Duration(n/videoClock)*time.Second + time.Duration(n%videoClock)*time.Second/videoClock
 }
 
-// listenRTCP takes the server's RTCP: requests for key frames.
+// listenRTCP takes the server's RTCP: requests for key frames and for lost
+// packets, what came, and how much receivers can take.
 func (c *Client) listenRTCP(sess transport.Session) {
-	sess.HandleFlow(rtcpFlow, func(packet []byte, _ time.Time) {
+	sess.HandleFlow(rtcpFlow, func(packet []byte, arrival time.Time) {
 		packets, err := rtcp.Unmarshal(packet)
 		if err != nil {
 			return
 		}
+		c.mu.Lock()
+		cam := c.camera
+		c.mu.Unlock()
+		if cam == nil {
+			return
+		}
 		for _, p := range packets {
-			pli, ok := p.(*rtcp.PictureLossIndication)
-			if !ok {
-				continue
-			}
-			c.mu.Lock()
-			cam := c.camera
-			c.mu.Unlock()
-			if cam != nil && cam.ssrc == pli.MediaSSRC {
-				if k, ok := cam.src.(KeyFramer); ok {
+			switch p := p.(type) {
+			case *rtcp.PictureLossIndication:
+				if k, ok := cam.src.(KeyFramer); ok && cam.sender(p.MediaSSRC) != nil {
 					c.cb.contain(k, k.RequestKeyFrame)
 				}
+			case *rtcp.TransportLayerNack:
+				if out := cam.sender(p.MediaSSRC); out != nil {
+					cam.link.again(out, p, sess, arrival)
+				}
+			case *rtcp.CCFeedbackReport:
+				cam.link.report(p, sess, arrival)
+			case *rtcp.ReceiverEstimatedMaximumBitrate:
+				cam.link.limit(int(min(p.Bitrate, 1e9)))
 			}
 		}
 	})
+}
+
+// sender is that of the size with an SSRC, or nil.
+func (cam *cameraTrack) sender(ssrc uint32) *videoSender {
+	for _, s := range cam.out {
+		if s.header.SSRC == ssrc {
+			return s
+		}
+	}
+	return nil
 }

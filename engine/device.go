@@ -74,6 +74,14 @@ type device struct {
 	// reads it without a lock.
 	session atomic.Pointer[transport.Session]
 
+	// What it has of video: the estimates of what gets through in both
+	// directions, the ways to it by SSRC, and the limits of what it may ask for.
+	uplink   uplink
+	downlink downlink
+	seen     atomic.Pointer[map[uint32]*videoLeg]
+	resends  *rate.Limiter
+	feedback *rate.Limiter
+
 	// Guarded by Server.mu.
 	call      *call              // the call whose room it is in
 	published []*track           // what it sends
@@ -102,6 +110,16 @@ type device struct {
 type event struct {
 	n     uint64
 	frame []byte
+}
+
+// newDevice makes a device that nobody knows yet.
+func (s *Server) newDevice(userID string) *device {
+	return &device{
+		srv: s, id: newToken().String(), userID: userID,
+		invites:  rate.NewLimiter(inviteRate, max(inviteBurst, 2*s.cfg.MaxCallUsers)),
+		resends:  rate.NewLimiter(againRate, againBurst),
+		feedback: rate.NewLimiter(rtcpRate, rtcpBurst),
+	}
 }
 
 // tell sends an event to the device, or keeps it until the device is back.
@@ -220,10 +238,8 @@ func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusa
 		s.mu.Unlock()
 		return &hooks.Refusal{Code: hooks.CodeServerFailed, Message: "the server is full"}
 	}
-	d := &device{
-		srv: s, id: newToken().String(), userID: userID, token: newToken(),
-		invites: rate.NewLimiter(inviteRate, max(inviteBurst, 2*s.cfg.MaxCallUsers)),
-	}
+	d := s.newDevice(userID)
+	d.token = newToken()
 	for _, old := range kicked {
 		s.remove(old, hooks.LeftKicked)
 	}

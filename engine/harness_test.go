@@ -102,6 +102,7 @@ type recorder struct {
 	events  []string
 	volumes [][]hooks.UserVolume
 	totals  []int
+	targets []int    // of OnTargetBitrate
 	floor   []string // who had it, one after the other
 	// quality is the newest of each user, and qualities counts the callbacks.
 	quality   map[string]hooks.Quality
@@ -209,6 +210,11 @@ func (r *recorder) OnUserVoiceVolume(v []hooks.UserVolume, total int) {
 	r.volumes = append(r.volumes, v)
 	r.totals = append(r.totals, total)
 	r.mu.Unlock()
+}
+func (r *recorder) OnTargetBitrate(bps int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.targets = append(r.targets, bps)
 }
 func (r *recorder) OnDominantSpeaker(u string) {
 	r.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 
 	"github.com/earshotrtc/earshot/codec/vp8"
+	"github.com/earshotrtc/earshot/engine/forward"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/transport"
@@ -19,12 +20,19 @@ import (
 
 // remoteVideos are the cameras of the others.
 type remoteVideos struct {
+	uplink // of reports on what comes
 	mu     sync.Mutex
 	tracks map[uint64]*videoTrack
 }
 
-// videoTrack is one remote camera. What the packet handler alone uses comes
-// last.
+// report notes a packet, and tells the server what came when it is time.
+func (v *remoteVideos) report(c *Client, ssrc uint32, seq uint16, now time.Time) {
+	if b := v.note(ssrc, seq, now); b != nil {
+		c.link.Load().sess.Send(transport.Packet{Flow: rtcpFlow, Class: classRTCP, Payload: b})
+	}
+}
+
+// videoTrack is one remote camera.
 type videoTrack struct {
 	id     uint64
 	userID string
@@ -35,13 +43,16 @@ type videoTrack struct {
 	view   atomic.Pointer[videoView] // nil: not shown
 	muted  atomic.Bool
 
+	mu      sync.Mutex // guards what follows; held while the sink shows a frame
 	header  rtp.Header
+	order   *forward.Order
+	gaps    forward.Gaps
+	looking bool // a timer looks at the gaps
+	gone    bool // the track has ended
 	frames  vp8.Assembler
 	shown   *videoView // the view of the last packet
 	keyed   bool       // it was shown a key frame, and nothing lost since
 	told    bool       // OnFirstVideoFrame was called for it
-	heard   bool       // next is known
-	next    uint16     // the sequence number that follows
 	dropped uint64     // frames that the assembler gave up
 	asked   time.Time  // when a key frame was last asked for
 	timed   bool       // last and elapsed are known
@@ -80,8 +91,16 @@ func (v *remoteVideos) remove(id uint64, sess transport.Session) {
 	delete(v.tracks, id)
 	v.mu.Unlock()
 	if t != nil {
-		sess.RemoveFlow(t.flow)
+		t.end(sess)
 	}
+}
+
+// end forgets the track; its sink is shown nothing more.
+func (t *videoTrack) end(sess transport.Session) {
+	sess.RemoveFlow(t.flow)
+	t.mu.Lock()
+	t.gone = true
+	t.mu.Unlock()
 }
 
 func (v *remoteVideos) mute(id uint64, muted bool) {
@@ -98,7 +117,7 @@ func (v *remoteVideos) clear(sess transport.Session) {
 	v.tracks = nil
 	v.mu.Unlock()
 	for _, t := range tracks {
-		sess.RemoveFlow(t.flow)
+		t.end(sess)
 	}
 }
 
@@ -170,42 +189,95 @@ func (t *videoTrack) receive(packet []byte, now time.Time) {
 	if roq.IsRTCP(packet) {
 		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	h := &t.header
-	n, err := h.Unmarshal(packet)
-	if err != nil || h.SSRC != t.ssrc || h.PayloadType != t.pt {
+	if _, err := h.Unmarshal(packet); err != nil || h.SSRC != t.ssrc || h.PayloadType != t.pt {
 		return
 	}
+	t.client.video.report(t.client, t.ssrc, h.SequenceNumber, now)
 	view := t.view.Load()
-	if view != t.shown { // the server was asked for a key frame with it
+	if view != t.shown { // the server was asked for a picture with it
 		t.shown, t.keyed, t.told, t.asked = view, false, false, now
 	}
-	f, whole, err := t.frames.Push(h.SequenceNumber, h.Timestamp, h.Marker, packet[n:])
-	if dropped := t.frames.Dropped(); t.gap(h.SequenceNumber) || err != nil || dropped != t.dropped {
-		t.dropped, t.keyed = dropped, false // what follows refers to what is lost
+	if t.order == nil {
+		t.order = forward.NewOrder(videoOrder)
 	}
-	if whole {
-		t.frame(f)
+	if _, jumped := t.gaps.Received(h.SequenceNumber, now); jumped {
+		t.order.Restart()
+		t.frames.Reset()
+		t.keyed = false
+	}
+	t.order.Push(h.SequenceNumber, packet)
+	t.drain(now)
+	t.look(now)
+}
+
+const (
+	// videoOrder is how many packets may wait for one that is missing, and
+	// videoWait for how long.
+	videoOrder = 512
+	videoWait  = 300 * time.Millisecond
+)
+
+// drain shows what is complete and in order.
+func (t *videoTrack) drain(now time.Time) {
+	for packet, ok := t.order.Pop(); ok; packet, ok = t.order.Pop() {
+		h := &t.header
+		n, err := h.Unmarshal(packet)
+		if err != nil {
+			continue
+		}
+		if h.Padding { // it carries nothing: the server tries what gets through
+			t.frames.Skip(h.SequenceNumber)
+			continue
+		}
+		f, whole, err := t.frames.Push(h.SequenceNumber, h.Timestamp, h.Marker, packet[n:])
+		if dropped := t.frames.Dropped(); err != nil || dropped != t.dropped {
+			t.dropped, t.keyed = dropped, false // what follows refers to what is lost
+		}
+		if whole {
+			t.frame(f)
+		}
+		if !t.keyed {
+			t.askKeyFrame(now)
+		}
+	}
+}
+
+// look asks for what is missing, and gives up what has been for too long: then
+// only a key frame helps.
+func (t *videoTrack) look(now time.Time) {
+	if !t.gaps.Missing() && t.order.Waiting() == 0 {
+		return
+	}
+	sess := t.client.link.Load().sess
+	var due [32]uint16
+	t.gaps.Wait = videoWait
+	missing, _ := t.gaps.Due(due[:0], t.client.video.recentRTT(sess, now), now)
+	if t.shown != nil {
+		sendNACK(sess, t.ssrc, missing)
+	}
+	for t.order.Waiting() > 0 && !t.gaps.Waits(t.order.Next()) {
+		t.order.Skip()
+		t.keyed = false
+		t.drain(now)
 	}
 	if !t.keyed {
 		t.askKeyFrame(now)
 	}
-}
-
-// gap reports whether packets are missing before this one. One that comes late
-// was missed before.
-func (t *videoTrack) gap(seq uint16) bool {
-	ahead := int16(seq - t.next)
-	if t.heard && ahead < 0 && ahead >= -maxVideoLate {
-		return false
+	if t.gaps.Missing() && !t.looking {
+		t.looking = true
+		time.AfterFunc(gapCheck, func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.looking = false
+			if !t.gone && t.view.Load() == t.shown && t.client.ctx.Err() == nil {
+				t.look(time.Now())
+			}
+		})
 	}
-	lost := t.heard && ahead != 0
-	t.heard, t.next = true, seq+1
-	return lost
 }
-
-// maxVideoLate is how far back a packet is a late one and not that of a sender
-// who began anew, as the assembler has it.
-const maxVideoLate = 1000
 
 // frame shows a whole frame, unless it refers to one that was not heard.
 func (t *videoTrack) frame(f vp8.Frame) {

@@ -84,6 +84,8 @@ type leg struct {
 	to   *device
 	flow uint64
 	on   bool // subscribed
+	// video is what a video track's way has besides.
+	video *videoLeg
 }
 
 // passes reports whether a track's packets go this way.
@@ -169,11 +171,16 @@ func (r *room) drop(t *track) {
 func (r *room) reroute() {
 	next := &routes{legs: make(map[*track][]leg, len(r.tracks))}
 	for _, d := range r.devs {
+		seen := make(map[uint32]*videoLeg)
 		for t, l := range d.legs {
 			if l.passes(t) {
 				next.legs[t] = append(next.legs[t], *l)
+				if l.video != nil {
+					seen[t.ssrc] = l.video
+				}
 			}
 		}
+		d.seen.Store(&seen)
 	}
 	next.choose = r.voices.enough(r.tracks, r.srv.cfg.Voices)
 	if length := r.srv.cfg.BundleWindow; length > 0 && len(r.devs) >= bundleFrom {
@@ -202,6 +209,9 @@ func (d *device) addLeg(t *track) {
 		d.legs = make(map[*track]*leg)
 	}
 	l := &leg{to: d, flow: d.freeFlow(), on: t.kind == signal.KindAudio && d.may(usersig.ReceiveAudio)}
+	if t.film != nil {
+		l.video = newVideoLeg(t.film, d, l.flow)
+	}
 	d.legs[t] = l
 	d.tell(signal.TypeTrackAdded, t.describe(l.flow))
 }
@@ -244,13 +254,10 @@ type track struct {
 	hooks      packetHooks
 	processors []*pcmHook
 	// source is the track in the room's mix, while there is one.
-	source atomic.Pointer[mixedTrack]
-	// When a key frame was last asked for, and when it will be. Guarded by
-	// Server.mu.
-	keyed    time.Time
-	keyTimer *time.Timer
-	metered  bool // somebody wants to know how loud it is
-	column   int  // in the room's table: see row; does not change
+	source  atomic.Pointer[mixedTrack]
+	film    *film // nil for audio
+	metered bool  // somebody wants to know how loud it is
+	column  int   // in the room's table: see row; does not change
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
@@ -301,6 +308,11 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	}
 	if req.Kind == signal.KindVideo {
 		t.pt, t.class, t.lifetime = videoPayloadType, classVideo, videoLifetime
+		ssrcs := []uint32{t.ssrc}
+		for len(ssrcs) < req.Layers {
+			ssrcs = append(ssrcs, s.newSSRC())
+		}
+		t.film = newFilm(t, ssrcs)
 	}
 	t.muted.Store(req.Muted)
 	d.published = append(d.published, t)
@@ -308,7 +320,13 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 		t.listen(*sess)
 	}
 	c.room.add(t)
-	return t.describe(t.flow), nil
+	out := t.describe(t.flow)
+	if t.film != nil && len(t.film.layers) > 1 {
+		for _, l := range t.film.layers {
+			out.LayerSSRCs = append(out.LayerSSRCs, l.ssrc)
+		}
+	}
+	return out, nil
 }
 
 // mayPublish finds the call that a device may publish into. Server.mu is held.
@@ -396,11 +414,14 @@ func (t *track) listen(sess transport.Session) {
 // close stops the track. Server.mu is held.
 func (t *track) close() {
 	t.closed.Store(true)
-	if t.keyTimer != nil {
-		t.keyTimer.Stop()
-	}
 	t.owner.published = without(t.owner.published, t)
 	delete(t.owner.srv.ssrcs, t.ssrc)
+	if t.film != nil {
+		t.film.close()
+		for _, l := range t.film.layers {
+			delete(t.owner.srv.ssrcs, l.ssrc)
+		}
+	}
 	sess := t.owner.session.Load()
 	switch {
 	case sess == nil:
@@ -433,13 +454,17 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 		return
 	}
 	defer t.turn.Unlock()
-	n := t.rewrite(packet)
+	n, layer := t.rewrite(packet)
 	if n == 0 {
 		t.refused.Add(1)
 		return
 	}
 	t.received.Add(1)
 	if !t.hooks.pass(t.buf[:n]) {
+		return
+	}
+	if layer != nil {
+		layer.forward(n, arrival)
 		return
 	}
 	if src := t.source.Load(); src != nil {
@@ -477,12 +502,21 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 
 // rewrite checks a packet and copies what may pass into t.buf: the fixed
 // header, the audio level, the payload. It returns the length, or 0 for a
-// packet that is not one of this track's.
-func (t *track) rewrite(packet []byte) int {
+// packet that is not one of this track's, and of which size a video's is.
+func (t *track) rewrite(packet []byte) (int, *filmLayer) {
 	h := &t.header
 	n, err := h.Unmarshal(packet)
-	if err != nil || h.SSRC != t.ssrc || h.PayloadType != t.pt {
-		return 0
+	if err != nil || h.PayloadType != t.pt {
+		return 0, nil
+	}
+	var layer *filmLayer
+	if t.film != nil {
+		if layer = t.film.layer(h.SSRC); layer == nil {
+			return 0, nil
+		}
+		h.SSRC = t.ssrc
+	} else if h.SSRC != t.ssrc {
+		return 0, nil
 	}
 	payload := packet[n:]
 	if h.Padding {
@@ -491,13 +525,13 @@ func (t *track) rewrite(packet []byte) int {
 			pad = int(payload[len(payload)-1])
 		}
 		if pad == 0 || pad > len(payload) {
-			return 0
+			return 0, nil
 		}
 		payload = payload[:len(payload)-pad]
 		h.Padding = false
 	}
 	if len(payload) == 0 {
-		return 0
+		return 0, nil
 	}
 	level, hasLevel := byte(0), false
 	if t.kind == signal.KindAudio {
@@ -510,15 +544,15 @@ func (t *track) rewrite(packet []byte) int {
 	h.Extension, h.Extensions, h.ExtensionProfile = false, h.Extensions[:0], 0
 	at, err := h.MarshalTo(t.buf[:])
 	if err != nil {
-		return 0
+		return 0, nil
 	}
 	if hasLevel { // RFC 8285 section 4.2: one word of one-byte extensions
 		t.buf[0] |= 1 << 4
 		at += copy(t.buf[at:], []byte{0xBE, 0xDE, 0, 1, levelExtension << 4, level, 0, 0})
 	}
 	if at+len(payload) > len(t.buf) {
-		return 0
+		return 0, nil
 	}
 	t.payload = at
-	return at + copy(t.buf[at:], payload)
+	return at + copy(t.buf[at:], payload), layer
 }

@@ -19,6 +19,8 @@ type sink struct {
 	mu      sync.Mutex
 	sent    int
 	batches int
+	kept    [][]byte // while keep is set
+	keep    bool
 	last    []byte
 }
 
@@ -26,6 +28,9 @@ func (s *sink) Send(p transport.Packet) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sent++
+	if s.keep {
+		s.kept = append(s.kept, bytes.Clone(p.Payload))
+	}
 	s.last = append(s.last[:0], p.Payload...)
 	return nil
 }
@@ -38,6 +43,15 @@ func (s *sink) SendBatch(packets []transport.Packet) error {
 		s.Send(p)
 	}
 	return nil
+}
+
+func (s *sink) Stats() transport.Stats                   { return transport.Stats{} }
+func (s *sink) Oldest(transport.Class) (time.Time, bool) { return time.Time{}, false }
+
+func (s *sink) all() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept
 }
 
 func (s *sink) count() (packets, batches int) {
@@ -65,7 +79,8 @@ func fanOutWith(tb testing.TB, n int, cfg ServerConfig) ([]*track, []*sink) {
 	}
 	c := &call{state: callstate.Call{ID: "c"}, room: newRoom(s)}
 	device := func(name string) (*device, *sink) {
-		d := &device{srv: s, userID: name, call: c}
+		d := s.newDevice(name)
+		d.call = c
 		k := &sink{}
 		var sess transport.Session = k
 		d.session.Store(&sess)

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/time/rate"
-
 	"github.com/earshotrtc/earshot/engine/callstate"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
@@ -104,10 +102,8 @@ func (s *Server) seat(st *stranger) error {
 		return refuse(hooks.CodeServerFailed, "the server is full")
 	}
 	s.deviceNumber++
-	d := &device{
-		srv: s, id: newToken().String(), number: s.deviceNumber, userID: user, stranger: st,
-		invites: rate.NewLimiter(inviteRate, inviteBurst),
-	}
+	d := s.newDevice(user)
+	d.number, d.stranger = s.deviceNumber, st
 	st.device, st.ssrc = d, s.newSSRC()
 	var sess transport.Session = &strangerSession{st.sess, st}
 	d.session.Store(&sess)

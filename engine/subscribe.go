@@ -10,12 +10,26 @@ import (
 	"github.com/earshotrtc/earshot/transport"
 )
 
-// keyFrameEvery is how often a track's sender is asked for a key frame at most.
-const keyFrameEvery = 500 * time.Millisecond
+const (
+	// keyFrameEvery is how often a track's sender is asked for a key frame at most.
+	keyFrameEvery = 500 * time.Millisecond
+	// A device may send rtcpRate RTCP packets a second.
+	rtcpRate  = 200
+	rtcpBurst = 200
+)
 
 // subscribe turns a track on or off for one receiver. Whoever turns video on,
 // also when it is on already, begins with a key frame.
 func (s *Server) subscribe(d *device, req *signal.Subscribe) error {
+	begun, err := s.setSubscribed(d, req)
+	if begun != nil {
+		begun.begin(time.Now())
+	}
+	return err
+}
+
+// setSubscribed returns the way of a video that begins.
+func (s *Server) setSubscribed(d *device, req *signal.Subscribe) (*videoLeg, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for t, l := range d.legs {
@@ -24,7 +38,7 @@ func (s *Server) subscribe(d *device, req *signal.Subscribe) error {
 		}
 		if req.On {
 			if err := d.mayReceive(t.kind); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if l.on != req.On {
@@ -32,62 +46,69 @@ func (s *Server) subscribe(d *device, req *signal.Subscribe) error {
 			d.setMixGain(t)
 			t.call.room.reroute()
 		}
-		if l.on && t.kind == signal.KindVideo {
-			s.wantKeyFrame(t)
+		if l.on {
+			return l.video, nil
 		}
-		return nil
+		return nil, nil
 	}
-	return refuse(hooks.CodeBadParam, "no track %d is sent to %s", req.TrackID, d.userID)
+	return nil, refuse(hooks.CodeBadParam, "no track %d is sent to %s", req.TrackID, d.userID)
 }
 
-// wantKeyFrame asks a track's sender for a key frame (PLI, RFC 4585 section
-// 6.3.1). Requests within keyFrameEvery of one another are one, sent at its
-// end. Server.mu is held.
-func (s *Server) wantKeyFrame(t *track) {
-	if wait := keyFrameEvery - time.Since(t.keyed); wait > 0 {
-		if t.keyTimer == nil {
-			t.keyTimer = time.AfterFunc(wait, func() {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				t.keyTimer = nil
-				if !t.closed.Load() {
-					s.wantKeyFrame(t)
-				}
-			})
+// videoLegs are the ways of the videos that the device is sent.
+func (d *device) videoLegs() (legs []*videoLeg) {
+	if seen := d.seen.Load(); seen != nil {
+		for _, l := range *seen {
+			legs = append(legs, l)
 		}
-		return
 	}
-	t.keyed = time.Now()
-	sess := t.owner.session.Load()
-	if sess == nil {
-		return
-	}
-	pli, err := (&rtcp.PictureLossIndication{MediaSSRC: t.ssrc}).Marshal()
-	if err == nil {
-		(*sess).Send(transport.Packet{Flow: rtcpFlow, Class: classRTCP, Payload: pli})
-	}
+	return legs
 }
 
-// listenRTCP takes a device's RTCP: the key frames that it asks for. Server.mu
-// is not held: RTCP that came before the sign-in is handled at once.
+// videoLeg is that of a video by its SSRC, or nil.
+func (d *device) videoLeg(ssrc uint32) *videoLeg {
+	if seen := d.seen.Load(); seen != nil {
+		return (*seen)[ssrc]
+	}
+	return nil
+}
+
+// listenRTCP takes a device's RTCP: the key frames that it asks for (PLI, RFC
+// 4585 section 6.3.1; FIR, RFC 5104 section 4.3.1), what it lost (Generic NACK,
+// RFC 4585 section 6.2.1) and what came (RFC 8888). No lock of the server's is
+// taken: a flood is its sender's own loss. RTCP that came before the sign-in is
+// handled at once.
 func (s *Server) listenRTCP(d *device, sess transport.Session) {
-	sess.HandleFlow(rtcpFlow, func(packet []byte, _ time.Time) {
+	sess.HandleFlow(rtcpFlow, func(packet []byte, arrival time.Time) {
+		if !d.feedback.AllowN(arrival, 1) {
+			return
+		}
 		packets, err := rtcp.Unmarshal(packet)
 		if err != nil {
 			return
 		}
 		for _, p := range packets {
-			pli, ok := p.(*rtcp.PictureLossIndication)
-			if !ok {
-				continue
-			}
-			s.mu.Lock()
-			for t, l := range d.legs {
-				if t.ssrc == pli.MediaSSRC && l.on && t.kind == signal.KindVideo {
-					s.wantKeyFrame(t)
+			switch p := p.(type) {
+			case *rtcp.PictureLossIndication:
+				d.wantKeyFrame(p.MediaSSRC, arrival)
+			case *rtcp.FullIntraRequest:
+				for _, e := range p.FIR[:min(len(p.FIR), maxTracks)] {
+					d.wantKeyFrame(e.SSRC, arrival)
+				}
+			case *rtcp.TransportLayerNack:
+				if l := d.videoLeg(p.MediaSSRC); l != nil {
+					l.again(p, arrival)
+				}
+			case *rtcp.CCFeedbackReport:
+				if target, due := d.downlink.report(p, sess, arrival); due {
+					d.share(target, arrival)
 				}
 			}
-			s.mu.Unlock()
 		}
 	})
+}
+
+func (d *device) wantKeyFrame(ssrc uint32, now time.Time) {
+	if l := d.videoLeg(ssrc); l != nil {
+		l.restart(now)
+	}
 }

@@ -15,6 +15,9 @@ type VideoFrame struct {
 	// with it, in pixels.
 	KeyFrame      bool
 	Width, Height int
+	// Layer is the size that the frame is of, of a source that makes several: 0
+	// is the smallest. See LayeredSource.
+	Layer int
 }
 
 // A VideoSource is a camera: a source of encoded frames.
@@ -32,10 +35,27 @@ type KeyFramer interface {
 	RequestKeyFrame()
 }
 
+// A BitrateSetter is a VideoSource that can make more or less of its picture.
+// SetBitrate is told how many bits per second it may take, all sizes together,
+// whenever that changes, from any goroutine: what gets through to the server, and
+// no more than the best receiver can take.
+type BitrateSetter interface {
+	SetBitrate(bps int)
+}
+
+// A LayeredSource is a VideoSource that makes each picture in several sizes
+// (simulcast), so that each receiver gets the one that fits its connection.
+// Layers says how many, at most 3; ReadFrame returns the frames of all of them,
+// with Layer set and with the same Time, and RequestKeyFrame asks for key frames
+// of all.
+type LayeredSource interface {
+	VideoSource
+	Layers() int
+}
+
 // A VideoSink shows a user's video. WriteFrame is called with whole frames in
-// order, beginning with a key frame, from the session's reading goroutine; it
-// must not block, and the data is the engine's. A sink that panics is shown
-// nothing more.
+// order, beginning with a key frame, never twice at once; it must not block, and
+// the data is the engine's. A sink that panics is shown nothing more.
 type VideoSink interface {
 	WriteFrame(f VideoFrame)
 }

@@ -89,7 +89,13 @@ func TestVideoIsForwardedWhole(t *testing.T) {
 		if len(shown) < 70 || !shown[0].KeyFrame {
 			t.Fatalf("%d frames in 5 s, the first a key frame: %v", len(shown), shown[0].KeyFrame)
 		}
+		// What there was since the last key frame comes at once, then each frame
+		// at its time.
 		const step = time.Second / 15
+		if late := shown[14].At.Sub(shown[0].At); late > 10*time.Millisecond {
+			t.Errorf("the second before the view began came over %v", late)
+		}
+		last := shown[len(shown)-1]
 		for i := range at[1:] {
 			if at[i+1] != (at[i]+1)%60 {
 				t.Errorf("frame %d of the clip follows %d", at[i+1], at[i])
@@ -97,12 +103,12 @@ func TestVideoIsForwardedWhole(t *testing.T) {
 			if d := shown[i+1].Time - shown[i].Time - step; d < -time.Microsecond*12 || d > 12*time.Microsecond {
 				t.Errorf("frame %d is %v after the one before, want %v", i+1, shown[i+1].Time-shown[i].Time, step)
 			}
-			if d := shown[i+1].At.Sub(shown[0].At) - shown[i+1].Time + shown[0].Time; d < -time.Millisecond || d > time.Millisecond {
+			if d := last.At.Sub(shown[i].At) - last.Time + shown[i].Time; i > 15 && (d < -time.Millisecond || d > time.Millisecond) {
 				t.Errorf("frame %d was shown %v beside its time", i+1, d)
 			}
 		}
-		if cam.Asked() != 1 {
-			t.Errorf("%d key frames were asked for, want one", cam.Asked())
+		if cam.Asked() != 0 {
+			t.Errorf("%d key frames were asked for: there was one", cam.Asked())
 		}
 		if n := count(b, "frame"); n != 1 {
 			t.Errorf("OnFirstVideoFrame came %d times", n)
@@ -124,7 +130,7 @@ func TestKeyFrameForWhoComesLate(t *testing.T) {
 			if len(shown) < 14 || !shown[0].KeyFrame || shown[0].At.Sub(start) > 150*time.Millisecond {
 				t.Fatalf("view %d: %d frames, the first after %v", i, len(shown), shown[0].At.Sub(start))
 			}
-			if cam.Asked() != i+1 {
+			if cam.Asked() > i+1 {
 				t.Errorf("view %d: %d key frames were asked for", i, cam.Asked())
 			}
 			must(t, bob.StopRemoteView(t.Context(), "alice"))
@@ -188,14 +194,15 @@ func TestManyViewers(t *testing.T) {
 				t.Errorf("%s was shown %d frames", names[i], len(shown))
 			}
 		}
-		if n := cam.Asked(); n < 1 || n > 2 {
+		if n := cam.Asked(); n > 2 {
 			t.Errorf("%d key frames were asked for three who came at once", n)
 		}
 	})
 }
 
-// Over a line that loses packets what is shown is whole and decodes: after
-// each loss nothing until the next key frame, which is asked for.
+// Over a line that loses packets what is shown is whole and decodes: what is lost
+// comes again, and after what does not come nothing is shown until the next key
+// frame.
 func TestVideoOverALossyLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
@@ -223,14 +230,14 @@ func TestVideoOverALossyLine(t *testing.T) {
 				t.Errorf("frame %d of the clip, which is no key frame, follows %d", at[i+1], at[i])
 			}
 		}
-		if jumps == 0 || cam.Asked() < 3 {
-			t.Errorf("%d jumps and %d key frames asked for: was nothing lost?", jumps, cam.Asked())
+		if jumps > 10 {
+			t.Errorf("%d jumps: what is lost is to come again", jumps)
 		}
 		if last := time.Since(shown[len(shown)-1].At); last > 200*time.Millisecond {
 			t.Errorf("the last frame was shown %v ago", last)
 		}
-		if len(shown) < 200 {
-			t.Errorf("%d frames shown in 43 s", len(shown))
+		if len(shown) < 580 {
+			t.Errorf("%d frames of 645 shown in 43 s", len(shown))
 		}
 		t.Logf("%d frames of 645 shown, %d jumps, %d key frames asked for", len(shown), jumps, cam.Asked())
 		_ = a

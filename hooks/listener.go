@@ -199,6 +199,11 @@ type Listener interface {
 	// mixer.DominantSpeaker), and comes with volumes: EnableAudioVolumeEvaluation
 	// turns both off.
 	OnDominantSpeaker(userID string)
+	// OnTargetBitrate: the video that this client sends may take so many bits
+	// per second from here on, all sizes together: what gets through to the
+	// server, and no more than the best receiver can take. A source that is an
+	// engine.BitrateSetter is told, too.
+	OnTargetBitrate(bps int)
 	// OnNetworkQuality: how good the connections are.
 	OnNetworkQuality(local UserQuality, remote []UserQuality)
 
@@ -234,6 +239,7 @@ func (NopListener) OnUserVideoAvailable(string, bool)            {}
 func (NopListener) OnFirstVideoFrame(string, int, int)           {}
 func (NopListener) OnCallMediaTypeChanged(from, to MediaType)    {}
 func (NopListener) OnUserVoiceVolume([]UserVolume, int)          {}
+func (NopListener) OnTargetBitrate(int)                          {}
 func (NopListener) OnDominantSpeaker(string)                     {}
 func (NopListener) OnNetworkQuality(UserQuality, []UserQuality)  {}
 func (NopListener) OnKickedOffline()                             {}

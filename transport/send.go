@@ -105,6 +105,18 @@ func (s *session) enqueue(list *fifo) error {
 	return nil
 }
 
+func (s *session) Oldest(c Class) (deadline time.Time, waits bool) {
+	if c >= NumClasses {
+		return time.Time{}, false
+	}
+	s.qmu.Lock()
+	defer s.qmu.Unlock()
+	if b := s.queue.class[c].head; b != nil {
+		return b.deadline, true
+	}
+	return time.Time{}, false
+}
+
 func (s *session) SetBundles(on bool) { s.bundles.Store(on && !s.plain) }
 
 func (s *session) wakeWriter() {

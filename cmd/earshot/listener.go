@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,6 +102,7 @@ func (t *teller) OnUserVoiceVolume(volumes []hooks.UserVolume, _ int) {
 	}
 }
 
+func (t *teller) OnTargetBitrate(bps int)       { t.tell("OnTargetBitrate", strconv.Itoa(bps)) }
 func (t *teller) OnDominantSpeaker(user string) { t.tell("OnDominantSpeaker", user) }
 
 func (t *teller) OnNetworkQuality(local hooks.UserQuality, remote []hooks.UserQuality) {

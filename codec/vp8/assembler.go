@@ -86,6 +86,13 @@ func (a *Assembler) Push(sequence uint16, timestamp uint32, marker bool, payload
 	return Frame{Data: a.frame, Descriptor: a.desc, Timestamp: timestamp}, true, nil
 }
 
+// Skip takes the sequence number of a packet that carries nothing.
+func (a *Assembler) Skip(sequence uint16) {
+	if !a.started || sequence == a.next {
+		a.started, a.next = true, sequence+1
+	}
+}
+
 // Dropped is the number of frames whose beginning was heard but not all of
 // the rest.
 func (a *Assembler) Dropped() uint64 { return a.dropped }

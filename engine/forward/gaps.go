@@ -68,6 +68,16 @@ func (g *Gaps) remove(i int) {
 	g.n--
 }
 
+// Waits reports whether a number is missing and may still come.
+func (g *Gaps) Waits(seq uint16) bool {
+	for i := range g.n {
+		if g.missing[i].seq == seq {
+			return true
+		}
+	}
+	return false
+}
+
 // Missing reports whether any are.
 func (g *Gaps) Missing() bool { return g.n > 0 }
 

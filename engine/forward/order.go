@@ -73,9 +73,12 @@ func (o *Order) Pop() (packet []byte, ok bool) {
 // Waiting is how many packets wait for those before them.
 func (o *Order) Waiting() int { return o.waiting }
 
-// Skip gives up what is missing before the first that waits.
+// Next is the number that is due.
+func (o *Order) Next() uint16 { return o.next }
+
+// Skip gives up the number that is due, if it is not there.
 func (o *Order) Skip() {
-	for o.waiting > 0 && !o.slot(o.next).used {
+	if !o.slot(o.next).used {
 		o.next++
 	}
 }

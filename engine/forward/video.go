@@ -47,6 +47,7 @@ type Video struct {
 	frame   uint32 // its timestamp
 	inFrame bool
 	pass    bool
+	ended   bool // its last packet was sent
 
 	// What is taken off numbers, and the newest that came and was sent.
 	seqOff, pidOff uint16
@@ -83,8 +84,14 @@ const MaxTID = 3
 func NewVideo() *Video { return &Video{layer: -1, wantTID: MaxTID, waiting: true} }
 
 // Want sets the size to send, and the highest temporal layer. A size changes
-// with its next key frame, of which Wants tells.
-func (v *Video) Want(layer int, tid uint8) { v.want, v.wantTID = layer, min(tid, MaxTID) }
+// with its next key frame, of which Wants tells; until then a smaller one is sent
+// on, but a larger one is not: it is what does not get through.
+func (v *Video) Want(layer int, tid uint8) {
+	v.want, v.wantTID = layer, min(tid, MaxTID)
+	if v.layer > layer {
+		v.waiting = true
+	}
+}
 
 // Pause stops sending, for instance as there is no bandwidth; afterwards it
 // begins with a key frame.
@@ -115,7 +122,8 @@ func (v *Video) Packet(m *Meta, congested bool, now time.Time) bool {
 	if v.paused {
 		return false
 	}
-	if m.First && m.Key && m.Layer == v.want && (v.waiting || v.layer != v.want) && !congested {
+	if m.First && m.Key && m.Layer == v.want && (v.waiting || v.layer != v.want) && (!congested || v.layer > v.want) {
+		congested = false
 		v.change(m, now)
 	} else if m.Layer != v.layer || v.waiting && !v.late(m) {
 		return false
@@ -140,6 +148,7 @@ func (v *Video) Packet(m *Meta, congested bool, now time.Time) bool {
 		v.cut = m.Seq
 		return false
 	}
+	v.ended = m.Last
 	v.outSeq, v.outTS = m.Seq-v.seqOff, m.Timestamp-v.tsOff
 	v.outPID, v.outTL0, v.outAt = m.Desc.PictureID-v.pidOff, m.Desc.TL0PICIDX-v.tl0Off, now
 	v.remember(m)
@@ -192,6 +201,18 @@ func (v *Video) passes(m *Meta, congested bool) bool {
 		return false
 	}
 	return true
+}
+
+// Pad takes a number and a time for a packet that carries nothing, between two
+// frames. It reports false within a frame, and while nothing is sent.
+func (v *Video) Pad() (seq uint16, timestamp uint32, ok bool) {
+	if !v.began || v.waiting || v.paused || !v.ended {
+		return 0, 0, false
+	}
+	v.seqOff--
+	v.cut = v.in
+	v.outSeq++
+	return v.outSeq, v.outTS, true
 }
 
 func (v *Video) remember(m *Meta) {

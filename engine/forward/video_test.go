@@ -333,10 +333,11 @@ func TestOrder(t *testing.T) {
 				continue // lost
 			}
 			o.Push(seq, []byte{byte(seq), byte(seq >> 8)})
-			if o.Waiting() > 20 {
-				o.Skip()
-			}
-			for p, ok := o.Pop(); ok; p, ok = o.Pop() {
+			for p, ok := o.Pop(); ok || o.Waiting() > 20; p, ok = o.Pop() {
+				if !ok {
+					o.Skip()
+					continue
+				}
 				got := uint16(p[0]) | uint16(p[1])<<8
 				if int16(got-next) < 0 {
 					t.Fatalf("seed %d: %d after %d", seed, got, next)

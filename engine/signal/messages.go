@@ -474,9 +474,18 @@ type Publish struct {
 	CallID string `json:"callID"`
 	Kind   Kind   `json:"kind"`
 	Muted  bool   `json:"muted,omitempty"`
+	// Layers is how many sizes of the video are sent, up to MaxLayers, the
+	// smallest first; 0 is one.
+	Layers int `json:"layers,omitempty"`
 }
 
+// MaxLayers is how many sizes a video may be sent in.
+const MaxLayers = 3
+
 func (b *Publish) check() error {
+	if b.Layers < 0 || b.Layers > MaxLayers || b.Layers > 1 && b.Kind != KindVideo {
+		return fmt.Errorf("%d layers of %.20q", b.Layers, b.Kind)
+	}
 	if b.Kind != KindAudio && b.Kind != KindVideo {
 		return fmt.Errorf("kind %.20q is neither audio nor video", b.Kind)
 	}
@@ -499,6 +508,9 @@ type Track struct {
 	// LevelExtension is the identifier of the header extension with the level:
 	// RFC 6464, or of a mix RFC 6465.
 	LevelExtension uint8 `json:"levelExtension,omitempty"`
+	// LayerSSRCs are those of a video's sizes, where it is sent in several: the
+	// first is SSRC.
+	LayerSSRCs []uint32 `json:"layerSSRCs,omitempty"`
 	// Mix: it is everybody else, mixed for this client; there is no UserID.
 	Mix bool `json:"mix,omitempty"`
 }

@@ -127,6 +127,7 @@ func (c *Client) stopCamera() *cameraTrack {
 func (c *Client) runCamera(ctx context.Context, cam *cameraTrack) {
 	defer c.wg.Done()
 	defer close(cam.done)
+	defer c.target.Store(0)
 	defer cam.stop()
 	err := cam.film(ctx)
 	if ctx.Err() != nil {

@@ -77,6 +77,7 @@ func (l *cameraLink) tell(target int) {
 	if !changed {
 		return
 	}
+	l.client.target.Store(int64(target))
 	if s, ok := l.cam.src.(BitrateSetter); ok {
 		l.client.cb.contain(s, func() { s.SetBitrate(target) })
 	}

@@ -141,6 +141,8 @@ type Client struct {
 	link atomic.Pointer[link]
 	// audioSent counts the microphone's packets in this call.
 	audioSent atomic.Uint64
+	// target is the camera's bit rate, 0 without one.
+	target atomic.Int64
 
 	mu       sync.Mutex
 	err      error // why it ended

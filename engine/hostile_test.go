@@ -533,5 +533,9 @@ func TestForeignPacketsOnATrack(t *testing.T) {
 func rtpPacket(t *signal.Track, seq uint16) []byte {
 	p := []byte{0x80, t.PayloadType, byte(seq >> 8), byte(seq), 0, 0, 0, 0}
 	p = binary.BigEndian.AppendUint32(p, t.SSRC)
+	if t.Kind == signal.KindVideo { // a key frame of 320x240 in one packet
+		p[1] |= 0x80
+		return append(p, 0x10, 0x10, 0, 0, 0x9D, 0x01, 0x2A, 0x40, 0x01, 0xF0, 0x00, 0x55)
+	}
 	return append(p, 0xF8, 0xFF, 0xFE) // Opus: 20 ms of CELT silence
 }

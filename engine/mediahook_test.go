@@ -91,7 +91,7 @@ func TestCapturedSeesTheMicrophoneFirst(t *testing.T) {
 	} {
 		calls = 0
 		enc := &firstSample{}
-		f := &pcmFrames{fives{}, newPCMHook("Captured", c.hook, slog.New(slog.DiscardHandler)), enc, make([]int16, 960)}
+		f := &pcmFrames{fives{}, newPCMHook("Captured", c.hook, slog.New(slog.DiscardHandler)), enc, make([]int16, 960), 0}
 		for range 10 {
 			if _, _, _, err := f.next(t.Context(), make([]byte, 10)); err != nil {
 				t.Fatal(err)

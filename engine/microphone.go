@@ -45,6 +45,8 @@ type frameSource interface {
 	skip(ctx context.Context, samples int) (bool, error)
 	// pcm is the sound of the last frame, or nil.
 	sound() []int16
+	// follow changes the bit rate, if the source can.
+	follow(bps int)
 }
 
 type pcmFrames struct {
@@ -52,6 +54,7 @@ type pcmFrames struct {
 	hook *pcmHook
 	enc  codec.Encoder
 	pcm  []int16
+	bps  int
 }
 
 func (f *pcmFrames) next(ctx context.Context, buf []byte) (int, float64, int, error) {
@@ -77,6 +80,12 @@ func (f *pcmFrames) skip(ctx context.Context, samples int) (bool, error) {
 
 func (f *pcmFrames) sound() []int16 { return f.pcm }
 
+func (f *pcmFrames) follow(bps int) {
+	if bps != f.bps && f.enc.SetBitrate(bps) == nil {
+		f.bps = bps
+	}
+}
+
 type opusFrames struct{ src OpusSource }
 
 func (f opusFrames) next(ctx context.Context, buf []byte) (int, float64, int, error) {
@@ -90,6 +99,23 @@ func (f opusFrames) next(ctx context.Context, buf []byte) (int, float64, int, er
 // Packets that come ready are as they are.
 func (f opusFrames) skip(context.Context, int) (bool, error) { return false, nil }
 func (f opusFrames) sound() []int16                          { return nil }
+func (f opusFrames) follow(int)                              {}
+
+// On a line on which the camera has less than narrowLine, the voice takes
+// narrowVoice.
+const (
+	narrowLine  = 150_000
+	narrowVoice = 16_000
+)
+
+// voiceBitrate is what the microphone's encoder should take.
+func (c *Client) voiceBitrate() int {
+	configured := c.cfg.Encoder.Bitrate
+	if target := c.target.Load(); target > 0 && target < narrowLine {
+		return min(configured, narrowVoice)
+	}
+	return configured
+}
 
 // frames returns the client's microphone as frames, or nil if it has none.
 func (c *Client) frames() (frameSource, error) {
@@ -108,7 +134,7 @@ func (c *Client) frames() (frameSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pcmFrames{src, newPCMHook("Captured", c.cfg.Captured, c.log), enc, make([]int16, cfg.FrameSamples())}, nil
+	return &pcmFrames{src, newPCMHook("Captured", c.cfg.Captured, c.log), enc, make([]int16, cfg.FrameSamples()), cfg.Bitrate}, nil
 }
 
 // runMicrophone publishes the microphone and sends it until ctx ends.
@@ -196,6 +222,7 @@ func (c *Client) send(ctx context.Context, t *micTrack, src frameSource) (err er
 				t.rtp.Timestamp += uint32(skip)
 			}
 		}
+		src.follow(c.voiceBitrate())
 		n, level, samples, err := src.next(ctx, payload[:])
 		if err != nil {
 			return err

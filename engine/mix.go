@@ -255,7 +255,7 @@ func (d *device) setMixGain(t *track) {
 	if !has {
 		gain = 1
 	}
-	if l := d.legs[t]; l != nil && !l.on {
+	if l := d.legs[t]; l != nil && !l.on || !t.call.room.hears(d.userID, t) {
 		gain = 0
 	}
 	d.mixLeg.heard.SetGain(src.Source, gain)

@@ -60,6 +60,7 @@ type room struct {
 	voices voices
 	// priorities of users, in dB: see SetPriorities.
 	priorities map[string]float64
+	hearing    map[pair]Hearing // other than everything: see SetHearing
 
 	// What is told of connections, the rounds' own: see rounds.
 	round                      uint64
@@ -90,7 +91,7 @@ type leg struct {
 
 // passes reports whether a track's packets go this way.
 func (l *leg) passes(t *track) bool {
-	return l.on && (l.to.mixLeg == nil || t.kind != signal.KindAudio)
+	return l.on && (l.to.mixLeg == nil || t.kind != signal.KindAudio) && t.call.room.hears(l.to.userID, t)
 }
 
 // ticker makes one of the room's tickers: they have their ticks together.

@@ -25,8 +25,8 @@ type Config struct {
 	// Video is what alice's camera makes unless it is told to make less, in bits
 	// per second. Default 0: no video.
 	Video int
-	// Duration is how long it is measured: with video from StartRemoteView on,
-	// without from a second after the call's begin. Default 20 s.
+	// Duration is how long it is measured, from StartRemoteView on, when alice
+	// has talked for a second. Default 20 s.
 	Duration time.Duration
 	// Changes are made to the path meanwhile, in this order.
 	Changes []Change
@@ -63,10 +63,10 @@ type Audio struct {
 	// Concealed is the share of what was heard that was made up or silent: of a
 	// talker who does not pause there should be none.
 	Concealed float64
-	// DelayP50, DelayP99 and DelayMax are from when the first sample of a frame
-	// was captured to when the frame is decoded for the sound card that pulls
-	// it: the frame's length, the network and the jitter buffer. The codec's
-	// lookahead, 6.5 ms, and the rest of the block being pulled come on top.
+	// DelayP50, DelayP99 and DelayMax are from mouth to ear: from when a sample
+	// was captured to when its frame is decoded for the sound card that pulls
+	// it. It is the frame's length, the codec's lookahead, the network and the
+	// jitter buffer; the place in the block of 10 ms being pulled comes on top.
 	DelayP50, DelayP99, DelayMax time.Duration
 }
 
@@ -98,8 +98,16 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
+	// By then the microphone is published, whatever was lost of that.
+	if err := sleep(ctx, time.Second); err != nil {
+		return nil, err
+	}
+	c.mic.Begin()
 	stop := c.listen(ctx)
 	defer stop()
+	if err := sleep(ctx, time.Second); err != nil {
+		return nil, err
+	}
 	return c.measure(ctx)
 }
 
@@ -119,7 +127,7 @@ func (c *call) begin(ctx context.Context) (err error) {
 	if c.cfg.Uplink {
 		up, down = down, up
 	}
-	c.mic = audio.NewSource(audio.SourceConfig{PCM: c.cfg.pcm, Loop: true})
+	c.mic = audio.NewSource(audio.SourceConfig{PCM: c.cfg.pcm, Loop: true, Hold: true})
 	if c.alice, err = c.signIn(ctx, "alice", up, c.stamps, c.mic); err != nil {
 		return err
 	}
@@ -151,10 +159,11 @@ func (c *call) begin(ctx context.Context) (err error) {
 	return c.bob.wait(ctx, "told of the camera", c.bob.filmed)
 }
 
-// phase is where in bob's blocks alice's frames begin.
+// phase is how much later than alice's sound card bob's begins a block, in all
+// calls the same, so that they compare.
 const phase = 3700 * time.Microsecond
 
-// listen makes bob's sound card pull, until stop.
+// listen makes bob's sound card pull, until stop; alice's has just begun.
 func (c *call) listen(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -170,9 +179,6 @@ func (c *call) listen(ctx context.Context) (stop func()) {
 }
 
 func (c *call) measure(ctx context.Context) (*Result, error) {
-	if err := sleep(ctx, time.Second); err != nil {
-		return nil, err
-	}
 	before := c.heard()
 	start := time.Now()
 	end := start.Add(c.cfg.Duration)

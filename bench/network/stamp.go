@@ -28,7 +28,7 @@ type stamps struct {
 // heard is a packet that was played.
 type heard struct {
 	at    time.Time
-	delay time.Duration // since its first sample was captured
+	delay time.Duration // since what comes out first was captured
 }
 
 func (s *stamps) NewEncoder(c codec.EncoderConfig) (codec.Encoder, error) {
@@ -40,7 +40,8 @@ func (s *stamps) NewEncoder(c codec.EncoderConfig) (codec.Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &stampEncoder{Encoder: enc, length: c.FrameDuration}, nil
+	lookahead := time.Duration(enc.Lookahead()) * time.Second / time.Duration(c.SampleRate)
+	return &stampEncoder{Encoder: enc, behind: c.FrameDuration + lookahead}, nil
 }
 
 func (s *stamps) NewDecoder(c codec.DecoderConfig) (codec.Decoder, error) {
@@ -72,7 +73,7 @@ func (s *stamps) between(from, to time.Time) (d []time.Duration) {
 
 type stampEncoder struct {
 	codec.Encoder
-	length time.Duration // of a frame
+	behind time.Duration // of now is the first sample to come out of a decoder
 }
 
 // Encode stamps the packet. The frame's last sample has just been captured.
@@ -86,7 +87,7 @@ func (e *stampEncoder) Encode(pcm []int16, packet []byte) (int, error) {
 	}
 	p := slices.Insert(packet[:n:n], 1, 0x40|1, 8) // padding, one frame; eight bytes
 	p[0] |= 3
-	p = binary.BigEndian.AppendUint64(p, uint64(time.Now().Add(-e.length).UnixNano()))
+	p = binary.BigEndian.AppendUint64(p, uint64(time.Now().Add(-e.behind).UnixNano()))
 	return copy(packet, p), nil
 }
 

@@ -31,13 +31,13 @@ func Markdown(rows []Row) string {
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range rows {
 		v := r.Video
-		first, longest := "none", "all"
+		first, longest, p50, p99 := "none", "all", "–", "–"
 		if v.First >= 0 {
-			first, longest = ms(v.First), ms(v.Longest)
+			first, longest, p50, p99 = ms(v.First), ms(v.Longest), ms(v.DelayP50), ms(v.DelayP99)
 		}
 		fmt.Fprintf(&b, "| %s | %v | %g %% | %.1f %% | %s | %s | %.1f %% | %.0f k | %s | %s | %d | %s | %s |\n",
 			rateName(r.Rate), r.RTT, 100*r.Loss, 100*r.Audio.Concealed, ms(r.Audio.DelayP50), ms(r.Audio.DelayP99),
-			100*v.Share(), v.Bitrate/1e3, ms(v.DelayP50), ms(v.DelayP99), v.Freezes, longest, first)
+			100*v.Share(), v.Bitrate/1e3, p50, p99, v.Freezes, longest, first)
 	}
 	return b.String()
 }

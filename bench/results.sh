@@ -7,7 +7,8 @@ out=bench/RESULTS.md
 load=$(cut -d" " -f1 /proc/loadavg)
 raw=$(mktemp)
 curve=$(mktemp)
-trap 'rm -f "$raw" "$curve"' EXIT
+export NETWORK_TABLE=$(mktemp)
+trap 'rm -f "$raw" "$curve" "$NETWORK_TABLE"' EXIT
 
 run() { # package, benchmarks, -benchtime
 	echo "\$ go test -run '^\$' -bench '$2' -benchtime $3 $1" | tee -a "$raw"
@@ -31,6 +32,7 @@ run ./mixer/jitter Call 1s
 run ./codec/libopus . 200ms
 run ./codec/pionopus . 200ms
 run ./transport/simnet . 1s
+run ./bench/network . 1x
 
 echo "\$ earshot load -curve bench/curve.svg -duration 5s"
 go run ./cmd/earshot load -curve bench/curve.svg -duration 5s | tee "$curve"
@@ -55,5 +57,11 @@ go run ./cmd/earshot load -curve bench/curve.svg -duration 5s | tee "$curve"
 	cat "$curve"
 	echo
 	echo "![cost of a room against its size and its talkers](curve.svg)"
+	echo
+	echo "## Bad networks"
+	echo
+	echo "A camera of 1 Mbit/s and a voice of 32 kbit/s for 20 s; \`NETWORK_TABLE=file go test -run '^\$' -bench Network/table -benchtime 1x ./bench/network\`."
+	echo
+	cat "$NETWORK_TABLE"
 } >"$out"
 echo "wrote $out"

@@ -16,6 +16,11 @@ import (
 )
 
 const (
+	// lossyLine is the share of packets lost from which the room that the session
+	// leaves to speech counts: see transport.Stats.BulkWindow.
+	lossyLine = 0.02
+	// firstTarget is what a video begins with, in bit/s, until more is known.
+	firstTarget = 600_000
 	// reportEvery is how often the sender of video is told what came (RFC 8888).
 	reportEvery = 40 * time.Millisecond
 	// shareEvery is how often a receiver's bandwidth is shared anew at most.
@@ -96,7 +101,7 @@ func (d *downlink) sender() *bwe.Sender {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.tx == nil {
-		d.tx, _ = bwe.NewSender(bwe.Config{Initial: 1_000_000}) // which is a good one
+		d.tx, _ = bwe.NewSender(bwe.Config{Initial: firstTarget}) // which is a good one
 	}
 	return d.tx
 }
@@ -122,7 +127,11 @@ func (d *downlink) report(r *rtcp.CCFeedbackReport, sess transport.Session, now 
 	d.mu.Unlock()
 	if due {
 		s := sess.Stats()
-		tx.Path(s.CongestionWindow, s.RTT)
+		window := s.BulkWindow
+		if tx.Loss() < lossyLine {
+			window = s.CongestionWindow
+		}
+		tx.Path(window, s.RTT)
 		target = tx.Target()
 	}
 	return target, due

@@ -87,6 +87,7 @@ func (c *Client) OpenCamera(ctx context.Context, src VideoSource) error {
 		c.request(ctx, signal.TypeUnpublish, signal.TrackRef{TrackID: cam.id})
 		return err
 	}
+	cam.link.tell(firstTarget)
 	go c.runCamera(run, cam)
 	return nil
 }

@@ -217,7 +217,7 @@ const (
 	// videoOrder is how many packets may wait for one that is missing, and
 	// videoWait for how long.
 	videoOrder = 512
-	videoWait  = 300 * time.Millisecond
+	videoWait  = 450 * time.Millisecond
 )
 
 // drain shows what is complete and in order.

@@ -46,7 +46,7 @@ func (s *sink) SendBatch(packets []transport.Packet) error {
 }
 
 func (s *sink) Stats() transport.Stats                   { return transport.Stats{} }
-func (s *sink) Oldest(transport.Class) (time.Time, bool) { return time.Time{}, false }
+func (s *sink) Waiting(transport.Class) (int, time.Time) { return 0, time.Time{} }
 
 func (s *sink) all() [][]byte {
 	s.mu.Lock()

@@ -15,7 +15,11 @@ import (
 const (
 	// A receiver whose oldest waiting packet is older than maxBacklog does not
 	// keep up: frames that begin then are left out.
-	maxBacklog = 150 * time.Millisecond
+	maxBacklog = 350 * time.Millisecond
+	// Nor does one whose waiting packets, of about packetBytes, would take longer
+	// with what it has, which is taken for minBudget at least.
+	packetBytes = 1000
+	minBudget   = 400_000
 	// slowKeyEvery is how often one receiver has key frames made for it in the
 	// long run, as all others receive them, too; keyBurst may come together.
 	slowKeyEvery = 1500 * time.Millisecond
@@ -82,8 +86,12 @@ func (l *videoLeg) put(sess transport.Session, m *forward.Meta, packet []byte, n
 
 // slow reports whether the receiver does not keep up.
 func (l *videoLeg) slow(sess transport.Session, now time.Time) bool {
-	deadline, waits := sess.Oldest(classVideo)
-	return waits && deadline.Sub(now) < videoLifetime-maxBacklog
+	packets, deadline := sess.Waiting(classVideo)
+	if packets == 0 {
+		return false
+	}
+	tooMuch := max(l.budget.Load(), minBudget) * int64(maxBacklog/time.Millisecond) / 1000 / 8
+	return deadline.Sub(now) < videoLifetime-maxBacklog || int64(packets)*packetBytes > tooMuch
 }
 
 // ask asks for the key frame that the way waits for. The first requests come
@@ -91,11 +99,18 @@ func (l *videoLeg) slow(sess transport.Session, now time.Time) bool {
 // size is to change.
 func (l *videoLeg) ask(now time.Time) {
 	layer, waits := l.way.Wants()
-	if !waits || now.Sub(l.asked) < slowKeyEvery || !l.keys.AllowN(now, 1) {
+	if !waits || now.Sub(l.asked) < keyFrameEvery || !l.mayAsk(now) {
 		return
 	}
 	l.asked = now
 	l.film.layers[min(layer, len(l.film.layers)-1)].keys.want()
+}
+
+// mayAsk reports whether a key frame may be made for this receiver: one that is
+// alone disturbs nobody.
+func (l *videoLeg) mayAsk(now time.Time) bool {
+	t := l.film.track
+	return len(t.call.room.route.Load().legs[t]) == 1 || l.keys.AllowN(now, 1)
 }
 
 // catchUp sends what the cache has from a number on.
@@ -142,7 +157,7 @@ func (l *videoLeg) begin(now time.Time) {
 func (l *videoLeg) restart(now time.Time) {
 	l.mu.Lock()
 	l.way.Restart()
-	allowed := l.keys.AllowN(now, 1)
+	allowed := l.mayAsk(now)
 	if allowed {
 		l.asked = now
 	}

@@ -41,13 +41,16 @@ type gate struct {
 	heardAtStart uint64 // packetsReceived when the list last moved
 
 	// While the path's queue is long video is paced: see pace.
-	lastLook time.Time
-	credit   float64 // bytes
-	pacing   bool
-	share    float64 // of the path's rate, minShare to 1
+	lastLook  time.Time
+	credit    float64 // bytes
+	pacing    bool
+	congested bool
+	share     float64 // of the path's rate, minShare to 1
 
 	lastRound time.Time // when share was last changed
 	lostRound uint64
+	lostPace  uint64
+	lossyTill time.Time // packets were lost lately
 
 	// After a control write, lost packets may have to be sent again as stream
 	// data, which video would starve in the same way.
@@ -80,8 +83,14 @@ const (
 	pathQueue = 40 * time.Millisecond
 	maxCredit = 200
 	maxDebt   = time.Second
-	minShare  = 0.05
-	shareStep = 0.02
+	// lossMemory is for how long after a loss video is paced, speechRoom what of
+	// the window it leaves free, in bytes, and creditTime how much of the rate may
+	// leave at once.
+	lossMemory = 10 * time.Second
+	speechRoom = 3 * 1200
+	creditTime = 3 * time.Millisecond
+	minShare   = 0.05
+	shareStep  = 0.02
 	// afterControl is how long after a control write a loss may concern it.
 	afterControl = 3 * time.Second
 	maxRepair    = 200 * time.Millisecond
@@ -136,8 +145,14 @@ func (g *gate) look(now time.Time, s linkStats) {
 // grow a window that is never full, so the share falls with each round trip
 // that loses packets, by the factor NewReno uses, and rises slowly with the
 // others. All bytes sent count: speech and control come out of the rate first.
-// On a path without a queue nothing is paced: the burst of a key frame is
-// quic-go's pacer's.
+// Where packets get lost NewReno's window is small, and a key frame would fill it
+// at once: speech would then wait for the first acknowledgement, a whole round
+// trip. So there video is spread over the round trip, and some packets' room is
+// left to speech; not more than three, as NewReno takes a sender that leaves more
+// for one that has nothing to send, and does not grow.
+//
+// On a path without a queue and without loss nothing is paced: the burst of a key
+// frame is quic-go's pacer's.
 func (g *gate) pace(now time.Time, s linkStats) {
 	elapsed := now.Sub(g.lastLook)
 	g.lastLook = now
@@ -151,15 +166,27 @@ func (g *gate) pace(now time.Time, s linkStats) {
 		}
 		g.lastRound, g.lostRound = now, s.packetsLost
 	}
-	g.pacing = s.rtt > 0 && congested
+	if s.packetsLost > g.lostPace {
+		g.lostPace, g.lossyTill = s.packetsLost, now.Add(lossMemory)
+	}
+	g.congested = congested
+	g.pacing = s.rtt > 0 && (congested || now.Before(g.lossyTill))
 	if !g.pacing {
 		g.credit = 0
 		return
 	}
-	rate := float64(s.cwnd) / s.rtt.Seconds() * float64(s.minRTT+pathQueue) / float64(s.rtt) * g.share
+	rate := float64(bulkWindow(s.cwnd)) / s.rtt.Seconds()
+	most := max(maxCredit, rate*creditTime.Seconds())
+	if congested {
+		rate *= float64(s.minRTT+pathQueue) / float64(s.rtt) * g.share
+		most = maxCredit
+	}
 	g.credit += rate*elapsed.Seconds() - float64(s.bytesSent-g.seen.bytesSent)
-	g.credit = max(min(g.credit, maxCredit), -rate*maxDebt.Seconds())
+	g.credit = max(min(g.credit, most), -rate*maxDebt.Seconds())
 }
+
+// bulkWindow is what of a window video may fill.
+func bulkWindow(cwnd uint64) uint64 { return cwnd - min(speechRoom, cwnd/3) }
 
 func (g *gate) strike() {
 	e := g.entries[g.first]
@@ -179,7 +206,7 @@ func (g *gate) open(c Class) bool {
 	if c < NumClasses-1 {
 		return true
 	}
-	if g.repair || g.pacing && (g.credit < 0 || g.video > 0) {
+	if g.repair || g.pacing && (g.credit < 0 || g.congested && g.video > 0) {
 		return false
 	}
 	if g.video < gateVideoMin || g.seen.rtt <= 0 {

@@ -105,16 +105,17 @@ func (s *session) enqueue(list *fifo) error {
 	return nil
 }
 
-func (s *session) Oldest(c Class) (deadline time.Time, waits bool) {
+func (s *session) Waiting(c Class) (packets int, deadline time.Time) {
 	if c >= NumClasses {
-		return time.Time{}, false
+		return 0, time.Time{}
 	}
 	s.qmu.Lock()
 	defer s.qmu.Unlock()
-	if b := s.queue.class[c].head; b != nil {
-		return b.deadline, true
+	q := &s.queue.class[c]
+	if q.head != nil {
+		deadline = q.head.deadline
 	}
-	return time.Time{}, false
+	return q.n, deadline
 }
 
 func (s *session) SetBundles(on bool) { s.bundles.Store(on && !s.plain) }

@@ -184,7 +184,7 @@ func (s *session) RemoteAddr() net.Addr   { return s.link.remoteAddr() }
 func (s *session) Stats() Stats {
 	l := s.link.stats()
 	st := Stats{
-		RTT: l.rtt, MinRTT: l.minRTT, CongestionWindow: l.cwnd,
+		RTT: l.rtt, MinRTT: l.minRTT, CongestionWindow: l.cwnd, BulkWindow: bulkWindow(l.cwnd),
 		PacketsSent: l.packetsSent, PacketsReceived: l.packetsReceived, PacketsLost: l.packetsLost,
 		BytesSent: l.bytesSent, BytesReceived: l.bytesReceived,
 		MediaSent: s.counters.mediaSent.Load(), MediaReceived: s.counters.mediaReceived.Load(),

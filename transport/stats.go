@@ -42,6 +42,9 @@ type Stats struct {
 	RTT, MinRTT time.Duration
 	// CongestionWindow is how many bytes may be in flight; zero if unknown.
 	CongestionWindow uint64
+	// BulkWindow is what of it packets of the highest class may fill where some
+	// get lost: the rest is left to the others.
+	BulkWindow uint64
 
 	// PacketsSent, PacketsReceived and PacketsLost count the transport's own
 	// packets (QUIC packets), and BytesSent and BytesReceived their bytes

@@ -120,9 +120,9 @@ type Session interface {
 	// hold them. It queues those before the first that is wrong, and returns
 	// what Send would for that one.
 	SendBatch(packets []Packet) error
-	// Oldest returns the deadline of the packet that has waited longest to be
-	// sent, of a class, and whether there is one.
-	Oldest(c Class) (deadline time.Time, waits bool)
+	// Waiting returns how many packets of a class wait to be sent, and the
+	// deadline of the one that has waited longest.
+	Waiting(c Class) (packets int, deadline time.Time)
 	// SetBundles says whether the peer takes bundles (roq.BundleFlow), which
 	// signalling must have found out. Then whatever waits to be sent leaves
 	// with as much of its class as fits one datagram. Bundles that come are

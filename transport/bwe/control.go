@@ -12,6 +12,8 @@ const (
 	// before the path's limit was first met, and after.
 	ramp   = 1.25
 	growth = 1.12
+	// regain is that far below the rate at which it was last too much.
+	regain = 1.5
 	// nearLimit is how near to the rate at which it was last too much growth is
 	// slow: half a packet of 1200 bytes per response time.
 	nearLimit = 0.08
@@ -87,6 +89,8 @@ func (c *control) grow(now time.Duration, r rates) {
 	case c.limit > 0 && next > (1-2*nearLimit)*c.limit && next < (1+nearLimit)*c.limit:
 		response := min(100*time.Millisecond+r.rtt, 300*time.Millisecond).Seconds()
 		next += stepBits * dt / response
+	case c.limit > 0 && next < (1-2*nearLimit)*c.limit:
+		next *= 1 + (regain-1)*dt
 	case !c.met:
 		next *= 1 + (ramp-1)*dt
 	default:

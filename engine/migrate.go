@@ -21,8 +21,9 @@ var ErrCannotMigrate = fmt.Errorf("earshot: this session cannot move to another 
 // UDP socket on whatever way the system offers now. The old socket is closed a
 // second later. Nobody else in the call is told.
 //
-// It returns when the new way has been tried and is in use, about one round
-// trip later, whether or not the old one still works. After an error the client
+// It returns when the new way has been tried and is in use: about one round trip
+// later, whether or not the old one still works, or up to a second or so from a
+// quick way to a slow one, on which the call goes on meanwhile. After an error the client
 // stays where it was; if that way is dead, it dials again by itself after 3 s
 // of silence. Such a dial takes its socket from ClientConfig.Dialer, not from
 // here.

@@ -196,8 +196,8 @@ func networkChanges() []networkChange {
 				cut(w)
 				move(path)(t, w, alice)
 			}},
-		// The new path's answer overtakes nothing: quic-go drops packets that come
-		// a round trip after later ones, so the probe may take some tries.
+		// quic-go drops a packet that comes a round trip after later ones, so the
+		// probe of a slower path may take some tries, of 200 ms and twice that.
 		{name: "migration-to-slower", happen: move(slow), back: 3 * s},
 		{name: "migration-to-faster", slow: true, happen: move(path), back: 500 * ms},
 		{name: "path-dead-nobody-migrates", back: 4 * s, warned: true,
@@ -242,12 +242,12 @@ func (n networkChange) run(t *testing.T) (up, down gap) {
 		a.wait(t, "audio bob true")
 		b.wait(t, "audio alice true")
 		hers, his := newEar(t, alice), newEar(t, bob)
-		time.Sleep(4 * time.Second) // virtual
+		time.Sleep(2500 * time.Millisecond) // virtual
 		toldA, toldB := len(a.all()), len(b.all())
 
 		start := time.Now()
 		n.happen(t, w, alice)
-		time.Sleep(15 * time.Second) // virtual
+		time.Sleep(6 * time.Second) // virtual
 		for _, e := range append(a.all()[toldA:], b.all()[toldB:]...) {
 			if !n.warned || !strings.HasPrefix(e, "warning 6007") {
 				t.Errorf("somebody was told: %s", e)
@@ -275,6 +275,9 @@ func TestNetworkChange(t *testing.T) {
 			}{{"bob hears", up, n.up}, {"alice hears", down, n.down}} {
 				if d.gap.back > n.back {
 					t.Errorf("%s: the sound is back after %v, want %v at most", d.name, d.gap.back, n.back)
+				}
+				if d.gap.grew > 200*time.Millisecond || d.gap.settled > 3*time.Second {
+					t.Errorf("%s: the playout delay grew by %v and took %v to shrink", d.name, d.gap.grew, d.gap.settled)
 				}
 				if d.gap.made < d.outage-100*time.Millisecond {
 					t.Errorf("%s: %v made up in an outage of %v: was there one?", d.name, d.gap.made, d.outage)

@@ -159,7 +159,7 @@ type networkChange struct {
 
 var (
 	path = simnet.Link{Delay: 20 * time.Millisecond}
-	slow = simnet.Link{Delay: 60 * time.Millisecond}
+	slow = simnet.Link{Delay: 50 * time.Millisecond}
 )
 
 func networkChanges() []networkChange {

@@ -22,8 +22,9 @@ var ErrCannotMigrate = fmt.Errorf("earshot: this session cannot move to another 
 // second later. Nobody else in the call is told.
 //
 // It returns when the new way has been tried and is in use: about one round trip
-// later, whether or not the old one still works, or up to a second or so from a
-// quick way to a slow one, on which the call goes on meanwhile. After an error the client
+// later, whether or not the old one still works. From a quick way to one that is
+// slower by more than the quick one's round trip it takes a second more, in
+// which the others miss some 0.3 s. Give ctx a deadline. After an error the client
 // stays where it was; if that way is dead, it dials again by itself after 3 s
 // of silence. Such a dial takes its socket from ClientConfig.Dialer, not from
 // here.

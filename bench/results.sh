@@ -23,7 +23,8 @@ echo "ROOM_SECONDS=10" | tee -a "$raw"
 run ./bench Room 1x
 run ./bench IdleUser 1x
 run ./bench Calls 10x
-run ./engine . 1s
+run ./engine 'PacketHooks|Forward' 1s
+run ./engine NetworkChange 1x
 run ./engine/callstate . 1s
 run ./mixer . 1s
 run ./mixer/bridge . 1s

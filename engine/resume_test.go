@@ -30,7 +30,11 @@ type world struct {
 	ports int
 	conns map[string][]*simnet.Conn
 	cut   string // the user whose sockets are all cut off
+	lines map[string]line
 }
+
+// line is what lies between a user and the server.
+type line struct{ up, down simnet.Link }
 
 func newWorld(t *testing.T, change func(*engine.ServerConfig)) *world {
 	w := &world{net: simnet.New(simnet.Config{Link: simnet.Link{Delay: 20 * time.Millisecond}}), conns: make(map[string][]*simnet.Conn)}
@@ -58,6 +62,10 @@ func (w *world) endpoint(user string) (*simnet.Conn, error) {
 		if user == w.cut {
 			w.net.Cut(w.at, c)
 		}
+		if l, own := w.lines[user]; own {
+			w.net.SetLink(c, w.at, l.up)
+			w.net.SetLink(w.at, c, l.down)
+		}
 	}
 	return c, err
 }
@@ -72,6 +80,20 @@ func (w *world) sever(user string) {
 	}
 }
 
+// setLine gives a user's sockets, those to come too, a line of their own.
+func (w *world) setLine(user string, l line) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lines == nil {
+		w.lines = make(map[string]line)
+	}
+	w.lines[user] = l
+	for _, c := range w.conns[user] {
+		w.net.SetLink(c, w.at, l.up)
+		w.net.SetLink(w.at, c, l.down)
+	}
+}
+
 // dial signs a user in over the network.
 func (w *world) dial(t *testing.T, user string, change func(*engine.ClientConfig)) (*engine.Client, *recorder) {
 	pin := w.srv.Pins()[0]
@@ -81,7 +103,9 @@ func (w *world) dial(t *testing.T, user string, change func(*engine.ClientConfig
 			Pin:  pin[:],
 			Conn: func() (net.PacketConn, error) { return w.endpoint(user) },
 		}
-		c.OpusMicrophone = audio.NewPacketSource(speech.Packets(user), true)
+		if slices.Contains(speech.Voices(), user) {
+			c.OpusMicrophone = audio.NewPacketSource(speech.Packets(user), true)
+		}
 		if change != nil {
 			change(c)
 		}

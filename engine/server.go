@@ -274,7 +274,9 @@ func (s *Server) Listen() error {
 		RequireRetry:   s.gate.requireRetry,
 		MaxSessions:    s.cfg.MaxUsers + s.cfg.MaxPending,
 		RoQ:            s.cfg.admitsRoQ(),
-		Logger:         s.log,
+		// Foreign endpoints cut their video as they like, most to 1200 bytes.
+		Session: transport.SessionConfig{DiscoverMTU: s.cfg.admitsRoQ()},
+		Logger:  s.log,
 	})
 	if err != nil {
 		return err

@@ -20,6 +20,13 @@ type SessionConfig struct {
 	// MaxStreams is how many unidirectional streams the peer may have open at
 	// once. Default: 64 streams.
 	MaxStreams int
+	// DiscoverMTU finds out whether the path takes packets of more than QUIC's
+	// least, 1200 bytes of UDP payload (RFC 8899). RTP packets of 1163 to about
+	// 1410 bytes then travel in datagrams instead of on streams, after some round
+	// trips. The price: if the path's MTU shrinks later, whatever is on a stream,
+	// the control stream too, stands still until the session migrates or ends.
+	// Default: off, and a shrinking MTU is not noticed.
+	DiscoverMTU bool
 
 	// ungated switches the gate before quic-go's queue off, to measure what it
 	// is for.

@@ -146,11 +146,6 @@ func (p *paths) migrate(ctx context.Context, conn net.PacketConn) (err error) {
 		p.leave(next)
 		return fmt.Errorf("transport: migrate to %v: %w", conn.LocalAddr(), err)
 	}
-	if err := handle.Switch(); err != nil {
-		next.socket.retire()
-		p.leave(next)
-		return fmt.Errorf("transport: migrate to %v: %w", conn.LocalAddr(), err)
-	}
 	p.stateMu.Lock()
 	old, oldHandle := p.current, p.active
 	p.stateMu.Unlock()
@@ -168,6 +163,16 @@ func (p *paths) migrate(ctx context.Context, conn net.PacketConn) (err error) {
 	return nil
 }
 
+// probeRound is how long a path is probed before the old one is muted for as
+// long, once.
+const probeRound = 700 * time.Millisecond
+
+// probe validates a path and switches to it.
+//
+// quic-go takes a packet for a duplicate that comes a round trip after later
+// ones (received_packet_history.go), so while packets and their
+// acknowledgements flow on a quick path, what proves a slow one may be dropped
+// each time. Without what we send on the old path nothing overtakes it.
 func (p *paths) probe(ctx context.Context, next *path) (*quic.Path, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -177,11 +182,26 @@ func (p *paths) probe(ctx context.Context, next *path) (*quic.Path, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := handle.Probe(ctx); err != nil {
+	p.stateMu.Lock()
+	old := p.current.socket
+	p.stateMu.Unlock()
+	defer old.muted.Store(false)
+	for round := 0; ; round++ {
+		old.muted.Store(round == 1)
+		try, end := context.WithTimeout(ctx, probeRound)
+		err := handle.Probe(try)
+		end()
+		if handle.Switch() == nil { // also if it was validated just now
+			return handle, nil
+		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		} else if errors.Is(err, context.DeadlineExceeded) {
+			continue
+		}
 		handle.Close()
 		return nil, err
 	}
-	return handle, nil
 }
 
 // leave keeps a path that is not used until the connection ends.

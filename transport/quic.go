@@ -21,6 +21,12 @@ const alpnH3 = "h3"
 // is no 0-RTT: it can be replayed (RFC 9001 section 9.2). The windows bound
 // what a peer can make us hold: control messages are small, and a key frame
 // on a stream is below 1 MiB.
+//
+// Packets stay at the least that QUIC works over (RFC 9000 section 14) unless
+// DiscoverMTU says otherwise. quic-go begins with 1280 bytes, which an IPv6 path
+// of 1280 does not carry, and once discovery has gone up it never comes down
+// but by a migration: a path whose MTU shrinks swallows whatever a stream sends,
+// again and again. Media is cut to MaxPacketSize, so larger packets are no gain.
 func quicConfig(c SessionConfig) *quic.Config {
 	return &quic.Config{
 		HandshakeIdleTimeout:             5 * time.Second,
@@ -33,9 +39,14 @@ func quicConfig(c SessionConfig) *quic.Config {
 		MaxIncomingStreams:               4,
 		MaxIncomingUniStreams:            int64(c.MaxStreams),
 		EnableDatagrams:                  true,
+		InitialPacketSize:                minMTU,
+		DisablePathMTUDiscovery:          !c.DiscoverMTU,
 		EnableStreamResetPartialDelivery: true,
 	}
 }
+
+// minMTU is the least that every path of QUIC carries, as bytes of UDP payload.
+const minMTU = 1200
 
 // A quicLink is a QUIC connection that speaks our own protocol.
 type quicLink struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ type socket struct {
 	once    sync.Once
 	retired chan struct{}
 	over    chan struct{} // closed when quic-go may know
+	muted   atomic.Bool   // what is written is lost: see paths.probe
 }
 
 func newSocket(conn net.PacketConn) *socket {
@@ -63,6 +65,9 @@ func (s *socket) ReadFrom(p []byte) (int, net.Addr, error) {
 }
 
 func (s *socket) WriteTo(p []byte, addr net.Addr) (int, error) {
+	if s.muted.Load() {
+		return len(p), nil
+	}
 	n, err := s.PacketConn.WriteTo(p, addr)
 	if err != nil && !concernsQUIC(err) {
 		return len(p), nil
@@ -134,6 +139,9 @@ func (s *udpSocket) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDP
 }
 
 func (s *udpSocket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	if s.muted.Load() {
+		return len(b), len(oob), nil
+	}
 	n, oobn, err = s.udp.WriteMsgUDP(b, oob, addr)
 	if err != nil && !concernsQUIC(err) {
 		return len(b), len(oob), nil

@@ -39,9 +39,17 @@ type Config struct {
 	// Unsteered makes talkers ignore the server's wish that their frames begin
 	// at another moment. Default false.
 	Unsteered bool
-	// Profile is a file that the server's CPU profile is written to. Default
-	// none.
-	Profile string
+	// Delays measures how long packets take, from one who talks to one who
+	// listens and in the server: it needs forward mode. Default false.
+	Delays bool
+	// Phases, if it is not 0, is a seed from which talkers' phases are drawn, each
+	// anywhere in the frame. Default 0: they are spread evenly over it.
+	Phases uint64
+	// Profile is a file that the server's CPU profile is written to,
+	// MutexProfile and BlockProfile those for its profiles of who holds locks
+	// that others wait for and of what goroutines wait for, 10 µs or longer. All
+	// are of what is measured, without the beginning. Default none.
+	Profile, MutexProfile, BlockProfile string
 }
 
 // Check says what is wrong with c.
@@ -80,6 +88,8 @@ func (c Config) WithDefaults() (Config, error) {
 		return c, errors.New("load: several frames a packet need a mix with frames of 20 ms")
 	case c.Relay && (!c.Bare || c.Mode != hooks.ModeForward || c.Rooms > 1):
 		return c, errors.New("load: a relay needs a bare loop, forward mode and one room")
+	case c.Delays && (c.Mode != hooks.ModeForward || c.Bare && !c.Relay):
+		return c, errors.New("load: delays are measured where packets are passed on, in forward mode or by a relay")
 	case c.Bare && !c.Relay && c.Mode == hooks.ModeForward && c.Talkers > 10:
 		return c, fmt.Errorf("load: %d voices do not fit one datagram of a bare loop: at most 10", c.Talkers)
 	}

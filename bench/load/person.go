@@ -32,10 +32,11 @@ type person struct {
 	packets atomic.Int64 // of others' voices
 	frames  atomic.Int64
 	shift   atomic.Int32 // samples, as the server asks
+	delays  *delayMeter  // nil: not measured
 }
 
 // join connects and signs in.
-func join(ctx context.Context, at ready, name string) (*person, error) {
+func join(ctx context.Context, at ready, name string, delays *delayMeter) (*person, error) {
 	sig, err := sign(name)
 	if err != nil {
 		return nil, err
@@ -49,7 +50,7 @@ func join(ctx context.Context, at ready, name string) (*person, error) {
 	}
 	p := &person{
 		name: name, sess: sess, results: make(chan *signal.Result, 4), entered: make(chan struct{}, 1),
-		invited: make(chan string, 1),
+		invited: make(chan string, 1), delays: delays,
 	}
 	if err := p.write(signal.TypeSignIn, 0, signal.SignIn{Version: signal.Version, SDKAppID: app, UserID: name, UserSig: sig, Bundles: true}); err != nil {
 		return nil, err
@@ -140,6 +141,9 @@ func (p *person) counter() transport.PacketHandler {
 		if known && h.SequenceNumber != next {
 			p.lost.Add(int64(int16(h.SequenceNumber - next)))
 		}
+		if p.delays != nil {
+			p.delays.note(packet, sentAt)
+		}
 		known, next = true, h.SequenceNumber+1
 		p.packets.Add(1)
 		if frames, err := codec.PacketFrames(packet[n:]); err == nil {
@@ -150,7 +154,7 @@ func (p *person) counter() transport.PacketHandler {
 
 // joinBare connects to a bare loop. A datagram that is no relayed one holds a
 // packet for each bareBytes.
-func joinBare(ctx context.Context, at ready, relayed bool) (*person, error) {
+func joinBare(ctx context.Context, at ready, relayed bool, delays *delayMeter) (*person, error) {
 	conf := &tls.Config{
 		NextProtos: []string{bareALPN}, InsecureSkipVerify: true, // the pin decides
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
@@ -166,12 +170,15 @@ func joinBare(ctx context.Context, at ready, relayed bool) (*person, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &person{bare: c}
+	p := &person{bare: c, delays: delays}
 	go func() {
 		for {
 			d, err := c.ReceiveDatagram(context.Background())
 			if err != nil {
 				return
+			}
+			if delays != nil {
+				delays.note(d, sentAt)
 			}
 			n := int64(1)
 			if !relayed {

@@ -25,6 +25,9 @@ type Result struct {
 	CPU     time.Duration
 	Peak    int64
 	Mallocs uint64
+	// LockWait is how long the server's goroutines waited for locks in the window,
+	// all together.
+	LockWait time.Duration
 	// Packets were delivered, with Frames frames in them; Lost never came.
 	Packets, Frames, Lost int64
 	// Least and Most are the frames a second, as a share of those due, that the
@@ -32,6 +35,10 @@ type Result struct {
 	Least, Most float64
 	Mix         engine.MixStats
 	Calibration Calibration
+	// Delay is how long packets took from just before a talker's Send to a
+	// receiver's handler, and Added from ReceiveDatagram's return in the server
+	// to SendDatagram's. Only with Config.Delays.
+	Delay, Added Delays
 }
 
 // EncodeTimes is the server's cost in encode-times a second, and XUDP per
@@ -96,7 +103,11 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	}()
 	setup, stop := context.WithTimeout(ctx, setUpTime)
 	defer stop()
-	if err := arrive(setup, cfg, at, people); err != nil {
+	var meter *delayMeter
+	if cfg.Delays {
+		meter = newDelayMeter()
+	}
+	if err := arrive(setup, cfg, at, people, meter); err != nil {
 		return r, err
 	}
 	talkers, err := enter(setup, cfg, people, voices)
@@ -108,9 +119,12 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	talking, hush := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		Talk(talking, len(talkers), cfg.Frame, func(i int) time.Duration {
-			return talkers[i].speak(cfg.Frame, !cfg.Unsteered)
-		})
+		speak := func(i int) time.Duration { return talkers[i].speak(cfg.Frame, !cfg.Unsteered) }
+		if cfg.Phases == 0 {
+			Talk(talking, len(talkers), cfg.Frame, speak)
+			return
+		}
+		talkAt(talking, randomPhases(len(talkers), cfg.Frame, cfg.Phases), cfg.Frame, speak)
 	})
 	defer func() { hush(); wg.Wait() }()
 	if err := wait(ctx, settleTime); err != nil {
@@ -119,6 +133,9 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	var before, after mark
 	if err := server.Ask("begin", &before); err != nil {
 		return r, err
+	}
+	if meter != nil {
+		meter.reset()
 	}
 	counts := count(people)
 	began := time.Now()
@@ -137,10 +154,14 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	}
 	r.Window = time.Since(began)
 	done := count(people)
+	if meter != nil {
+		r.Delay, r.Added = meter.delays(), after.Delay
+	}
 	if err := <-calibrated; err != nil {
 		return r, err
 	}
 	r.CPU, r.Peak, r.Mallocs = after.CPU-before.CPU, after.Peak, after.Mallocs-before.Mallocs
+	r.LockWait = after.LockWait - before.LockWait
 	r.Mix = after.Mix.Since(before.Mix)
 	r.tally(counts, done)
 	return r, nil
@@ -191,12 +212,12 @@ func (r *Result) tally(before, after []counted) {
 }
 
 // arrive connects everybody, a few at a time.
-func arrive(ctx context.Context, cfg Config, at ready, people []*person) error {
+func arrive(ctx context.Context, cfg Config, at ready, people []*person, delays *delayMeter) error {
 	return each(ctx, len(people), func(i int) (err error) {
 		if cfg.Bare {
-			people[i], err = joinBare(ctx, at, cfg.Relay)
+			people[i], err = joinBare(ctx, at, cfg.Relay, delays)
 		} else {
-			people[i], err = join(ctx, at, fmt.Sprintf("user%d", i))
+			people[i], err = join(ctx, at, fmt.Sprintf("user%d", i), delays)
 		}
 		return err
 	})

@@ -146,9 +146,10 @@ func (g *guest) note(body any) {
 	})
 }
 
-// talk lets the talkers talk and the camera film for a while, and returns how
-// long their packets took to those of the first nine guests, sorted, and how
-// many packets of voices each of all guests got.
+// talk lets the talkers talk and the camera film for a while. It returns how long
+// their packets took to the nine guests who behave, sorted, and how many packets
+// of voices each guest got. The others, 3 to 5, come before most of those in the
+// room: who waited for them would wait before serving the rest.
 func (p *party12) talk(frames int) (delays []time.Duration, got []int) {
 	for _, g := range p.guests {
 		g.mu.Lock()
@@ -167,7 +168,7 @@ func (p *party12) talk(frames int) (delays []time.Duration, got []int) {
 	time.Sleep(100 * time.Millisecond) // all are there
 	for i, g := range p.guests {
 		g.mu.Lock()
-		if i < 9 {
+		if i < 3 || i > 5 {
 			delays = append(delays, g.heard...)
 		}
 		got = append(got, len(g.heard))
@@ -217,8 +218,8 @@ func TestBadReceiversDisturbNobody(t *testing.T) {
 			}
 		}
 
-		stalled, narrow, mallory := p.guests[9], p.guests[10], p.guests[11]
-		for _, g := range p.guests[9:] { // the picture fills what lies before the line
+		stalled, narrow, mallory := p.guests[3], p.guests[4], p.guests[5]
+		for _, g := range p.guests[3:6] { // the picture fills what lies before the line
 			g.send(signal.TypeSubscribe, g.id+1, signal.Subscribe{TrackID: p.camera.TrackID, On: true})
 		}
 		time.Sleep(100 * time.Millisecond) // virtual
@@ -246,14 +247,14 @@ func TestBadReceiversDisturbNobody(t *testing.T) {
 		<-done
 
 		// They were as bad as that.
-		if got[9] != 0 {
-			t.Errorf("the stalled one got %d packets", got[9])
+		if got[3] != 0 {
+			t.Errorf("the stalled one got %d packets", got[3])
 		}
-		if n := got[10]; n < frames/2 || n > 270 {
+		if n := got[4]; n < frames/4 || n > 270 {
 			t.Errorf("behind 64 kbit/s %d of 300 packets came", n)
 		}
-		if got[11] != 3*frames {
-			t.Errorf("the one who floods got %d packets", got[11])
+		if got[5] != 3*frames {
+			t.Errorf("the one who floods got %d packets", got[5])
 		}
 		p.guests[0].mu.Lock()
 		asked := p.guests[0].asked
@@ -272,6 +273,6 @@ func TestBadReceiversDisturbNobody(t *testing.T) {
 			}
 		}
 		t.Logf("delays before: p50 %v, max %v; after: p50 %v, max %v; %d key frames asked for, %d of 300 packets over 64 kbit/s",
-			before[len(before)/2], before[len(before)-1], after[len(after)/2], after[len(after)-1], asked, got[10])
+			before[len(before)/2], before[len(before)-1], after[len(after)/2], after[len(after)-1], asked, got[4])
 	})
 }

@@ -104,3 +104,39 @@ func runWhole(b *testing.B, cfg load.Config, least float64) load.Result {
 	}
 	return r
 }
+
+// BenchmarkBadReceivers is what the other 47 of 50 notice of three bad receivers
+// in a room that forwards: one who neither reads nor acknowledges, one behind 64
+// kbit/s, one who floods requests for key frames and lost packets. With them and
+// without is measured in turn. Without ROOM_SECONDS there is a small room for a
+// second.
+func BenchmarkBadReceivers(b *testing.B) {
+	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
+	good := load.Config{Mode: hooks.ModeForward, Delays: true, Users: 50, Talkers: 5, Aside: 3, Duration: time.Duration(seconds) * time.Second}
+	windows, least := 2, 0.99
+	if seconds == 0 {
+		good.Users, good.Talkers, good.Duration = 10, 3, time.Second
+		windows, least = 1, 0.5
+	}
+	bad := good
+	bad.Bad = true
+	var without, with []load.Result
+	for b.Loop() {
+		for range windows {
+			without = append(without, runWhole(b, good, least))
+			with = append(with, runWhole(b, bad, least))
+		}
+	}
+	p50 := func(r load.Result) time.Duration { return r.Delay.P50 }
+	p99 := func(r load.Result) time.Duration { return r.Delay.P99 }
+	for name, all := range map[string][]load.Result{"without": without, "with": with} {
+		var lost, packets int64
+		for _, r := range all {
+			lost, packets = lost+r.Lost, packets+r.Packets
+		}
+		b.ReportMetric(medianMS(all, p50), "ms/p50-"+name)
+		b.ReportMetric(medianMS(all, p99), "ms/p99-"+name)
+		b.ReportMetric(100*float64(lost)/float64(lost+packets), "%lost-"+name)
+	}
+	b.ReportMetric(0, "ns/op")
+}

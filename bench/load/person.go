@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,17 +34,17 @@ type person struct {
 	frames  atomic.Int64
 	shift   atomic.Int32 // samples, as the server asks
 	delays  *delayMeter  // nil: not measured
+	mu      sync.Mutex
+	tracks  []*signal.Track
 }
 
 // join connects and signs in.
-func join(ctx context.Context, at ready, name string, delays *delayMeter) (*person, error) {
+func join(ctx context.Context, at ready, name string, delays *delayMeter, socket func() (net.PacketConn, error)) (*person, error) {
 	sig, err := sign(name)
 	if err != nil {
 		return nil, err
 	}
-	d := transport.QUICDialer{Pin: at.Pin, Conn: func() (net.PacketConn, error) {
-		return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	}}
+	d := transport.QUICDialer{Pin: at.Pin, Conn: socket}
 	sess, err := d.Dial(ctx, at.Addr)
 	if err != nil {
 		return nil, err
@@ -65,6 +66,13 @@ func join(ctx context.Context, at ready, name string, delays *delayMeter) (*pers
 	}
 	go p.read(in)
 	return p, nil
+}
+
+// loopback opens a socket.
+func loopback() (net.PacketConn, error) { return listenLoopback() }
+
+func listenLoopback() (*net.UDPConn, error) {
+	return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 }
 
 func (p *person) write(typ signal.Type, id uint64, body any) error {
@@ -121,7 +129,12 @@ func (p *person) read(in *signal.Reader) {
 		case *signal.Entered:
 			p.entered <- struct{}{}
 		case *signal.Track:
-			p.sess.HandleFlow(b.Flow, p.counter())
+			p.mu.Lock()
+			p.tracks = append(p.tracks, b)
+			p.mu.Unlock()
+			if b.Kind == signal.KindAudio {
+				p.sess.HandleFlow(b.Flow, p.counter())
+			}
 		case *signal.Shift:
 			p.shift.Store(int32(b.Samples))
 		}

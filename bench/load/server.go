@@ -83,7 +83,7 @@ func serverChild() error {
 	} else {
 		var socket net.PacketConn
 		if meter != nil {
-			udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			udp, err := listenLoopback()
 			if err != nil {
 				return err
 			}

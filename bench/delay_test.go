@@ -113,7 +113,7 @@ func runWhole(b *testing.B, cfg load.Config, least float64) load.Result {
 func BenchmarkBadReceivers(b *testing.B) {
 	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
 	good := load.Config{Mode: hooks.ModeForward, Delays: true, Users: 50, Talkers: 5, Aside: 3, Duration: time.Duration(seconds) * time.Second}
-	windows, least := 2, 0.99
+	windows, least := 3, 0.99
 	if seconds == 0 {
 		good.Users, good.Talkers, good.Duration = 10, 3, time.Second
 		windows, least = 1, 0.5

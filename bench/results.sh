@@ -41,7 +41,7 @@ echo "\$ earshot load -curve bench/curve.svg -duration 5s"
 go run ./cmd/earshot load -curve bench/curve.svg -duration 5s | tee "$curve"
 
 go build -o "$locks/earshot" ./cmd/earshot
-lockrun="load -mode forward -users 50 -duration 8s"
+lockrun="load -mode forward -users 50 -duration 5s"
 echo "\$ earshot $lockrun -mutexprofile mutex.pprof -blockprofile block.pprof"
 "$locks/earshot" $lockrun -mutexprofile "$locks/mutex" -blockprofile "$locks/block" | tee "$locks/load"
 top() { # profile, more flags
@@ -63,7 +63,7 @@ top() { # profile, more flags
 	echo
 	echo "## What waits for locks"
 	echo
-	echo "A room of 50 that forwards, five talking, over QUIC; the profiles are of the server's 8 s."
+	echo "A room of 50 that forwards, five talking, over QUIC; the profiles are of the server's 5 s."
 	echo "\`mutex\` says who held a lock that others waited for, and for how long all of those waited"
 	echo "together; \`block\` says who waited for a mutex or a read-write mutex, of all that goroutines wait for."
 	echo

@@ -20,7 +20,7 @@ type Delays struct {
 // has the only clock. Any goroutine may use it.
 type delayMeter struct {
 	start  time.Time
-	counts [100_000]atomic.Uint32
+	counts [1_000_000]atomic.Uint32
 }
 
 func newDelayMeter() *delayMeter { return &delayMeter{start: time.Now()} }

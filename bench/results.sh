@@ -8,11 +8,12 @@ load=$(cut -d" " -f1 /proc/loadavg)
 raw=$(mktemp)
 curve=$(mktemp)
 locks=$(mktemp -d)
+failed=0
 trap 'rm -rf "$raw" "$curve" "$locks"' EXIT
 
 run() { # package, benchmarks, -benchtime
 	echo "\$ go test -run '^\$' -bench '$2' -benchtime $3 $1" | tee -a "$raw"
-	go test -run '^$' -bench "$2" -benchtime "$3" "$1" | tee -a "$raw"
+	go test -run '^$' -bench "$2" -benchtime "$3" "$1" | tee -a "$raw" || failed=1
 	echo >>"$raw"
 }
 
@@ -87,3 +88,4 @@ top() { # profile, more flags
 	echo "![cost of a room against its size and its talkers](curve.svg)"
 } >"$out"
 echo "wrote $out"
+exit $failed

@@ -28,9 +28,9 @@ func BenchmarkServerDelay(b *testing.B) {
 	relay.Bare, relay.Relay = true, true
 	unsteered.Unsteered = true
 
-	check := whole{least: least}
 	var none float64 // p50 without a window
 	b.Run("no-window", func(b *testing.B) {
+		check := whole{least: least}
 		var ours, bare []load.Result
 		for b.Loop() {
 			for i := range windows {
@@ -62,11 +62,13 @@ func BenchmarkServerDelay(b *testing.B) {
 		cfg  load.Config
 	}{{"window-steered", cfg}, {"window-unsteered", unsteered}} {
 		b.Run(w.name, func(b *testing.B) {
+			check := whole{least: least}
 			var all []load.Result
 			for b.Loop() {
 				w.cfg.Phases = 1
 				all = append(all, check.run(b, w.cfg))
 			}
+			b.ReportMetric(float64(check.refused), "refused")
 			if p50 := reportDelays(b, all); none > 0 {
 				b.ReportMetric(p50-none, "ms/window-p50")
 			}

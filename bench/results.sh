@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the benchmarks and writes RESULTS.md and curve.svg beside this file; about
-# a quarter of an hour.
+# twenty minutes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=bench/RESULTS.md
@@ -8,11 +8,13 @@ load=$(cut -d" " -f1 /proc/loadavg)
 raw=$(mktemp)
 curve=$(mktemp)
 export NETWORK_TABLE=$(mktemp)
-trap 'rm -f "$raw" "$curve" "$NETWORK_TABLE"' EXIT
+locks=$(mktemp -d)
+failed=0
+trap 'rm -rf "$raw" "$curve" "$locks" "$NETWORK_TABLE"' EXIT
 
 run() { # package, benchmarks, -benchtime
 	echo "\$ go test -run '^\$' -bench '$2' -benchtime $3 $1" | tee -a "$raw"
-	go test -run '^$' -bench "$2" -benchtime "$3" "$1" | tee -a "$raw"
+	go test -run '^$' -bench "$2" -benchtime "$3" "$1" | tee -a "$raw" || failed=1
 	echo >>"$raw"
 }
 
@@ -21,6 +23,10 @@ run ./bench MouthToEar 10x
 export ROOM_SECONDS=10
 echo "ROOM_SECONDS=10" | tee -a "$raw"
 run ./bench Room 1x
+export ROOM_SECONDS=4
+echo "ROOM_SECONDS=4" | tee -a "$raw"
+run ./bench ServerDelay 1x
+run ./bench BadReceivers 1x
 run ./bench IdleUser 1x
 run ./bench Calls 10x
 run ./engine 'PacketHooks|Forward' 1s
@@ -38,6 +44,14 @@ run ./bench/network . 1x
 echo "\$ earshot load -curve bench/curve.svg -duration 5s"
 go run ./cmd/earshot load -curve bench/curve.svg -duration 5s | tee "$curve"
 
+go build -o "$locks/earshot" ./cmd/earshot
+lockrun="load -mode forward -users 50 -duration 5s"
+echo "\$ earshot $lockrun -mutexprofile mutex.pprof -blockprofile block.pprof"
+"$locks/earshot" $lockrun -mutexprofile "$locks/mutex" -blockprofile "$locks/block" | tee "$locks/load"
+top() { # profile, more flags
+	go tool pprof -top -nodecount 12 "${@:2}" "$locks/$1" 2>/dev/null | grep -v '^\(File\|Build ID\|Time\|Duration\)'
+}
+
 {
 	echo "# Results"
 	echo
@@ -49,6 +63,23 @@ go run ./cmd/earshot load -curve bench/curve.svg -duration 5s | tee "$curve"
 	echo
 	echo '```'
 	cat "$raw"
+	echo '```'
+	echo
+	echo "## What waits for locks"
+	echo
+	echo "A room of 50 that forwards, five talking, over QUIC; the profiles are of the server's 5 s."
+	echo "\`mutex\` says who held a lock that others waited for, and for how long all of those waited"
+	echo "together; \`block\` says who waited for a mutex or a read-write mutex, of all that goroutines wait for."
+	echo
+	echo '```'
+	echo "\$ earshot $lockrun -mutexprofile mutex -blockprofile block"
+	cat "$locks/load"
+	echo
+	echo "\$ go tool pprof -top -nodecount 12 mutex"
+	top mutex
+	echo
+	echo "\$ go tool pprof -top -cum -nodecount 12 -focus 'sync\.\(\*(RW)?Mutex\)' block"
+	top block -cum -focus 'sync\.\(\*(RW)?Mutex\)'
 	echo '```'
 	echo
 	echo "## How the cost of a room grows"
@@ -66,3 +97,4 @@ go run ./cmd/earshot load -curve bench/curve.svg -duration 5s | tee "$curve"
 	cat "$NETWORK_TABLE"
 } >"$out"
 echo "wrote $out"
+exit $failed

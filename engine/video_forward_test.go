@@ -43,8 +43,8 @@ func (w *world) access(user string, down, up simnet.Link) {
 	}
 }
 
-// sizes counts frames by their size, after a time.
-func sizes(shown []video.Shown, after time.Time) (n [3]int) {
+// bySize counts frames by their size, after a time.
+func bySize(shown []video.Shown, after time.Time) (n [3]int) {
 	for _, f := range shown {
 		if f.At.After(after) {
 			_, layer := video.Number(f.Data)
@@ -107,24 +107,24 @@ func TestSimulcast(t *testing.T) {
 		time.Sleep(20 * time.Second) // virtual
 		since := time.Now()
 		time.Sleep(10 * time.Second) // virtual
-		if n := sizes(wide.Frames(), since); n[2] < 290 || n[0]+n[1] > 0 {
+		if n := bySize(wide.Frames(), since); n[2] < 290 || n[0]+n[1] > 0 {
 			t.Errorf("on a wide line %v frames of each size in 10 s", n)
 		}
-		if n := sizes(thin.Frames(), since); n[1] < 270 || n[2] > 0 {
+		if n := bySize(thin.Frames(), since); n[1] < 270 || n[2] > 0 {
 			t.Errorf("on a line of 500 kbit/s %v frames of each size in 10 s", n)
 		}
 		w.access("carol", narrow(150_000), clear20)
 		time.Sleep(10 * time.Second) // virtual
 		since = time.Now()
 		time.Sleep(10 * time.Second) // virtual
-		if n := sizes(thin.Frames(), since); n[0] < 150 || n[2] > 0 {
+		if n := bySize(thin.Frames(), since); n[0] < 150 || n[2] > 0 {
 			t.Errorf("on a line of 150 kbit/s %v frames of each size in 10 s", n)
 		}
 		w.access("carol", clear20, clear20)
 		time.Sleep(45 * time.Second) // virtual
 		since = time.Now()
 		time.Sleep(5 * time.Second) // virtual
-		if n := sizes(thin.Frames(), since); n[2] < 140 {
+		if n := bySize(thin.Frames(), since); n[2] < 140 {
 			t.Errorf("on a line that became wide %v frames of each size in 5 s", n)
 		}
 		for name, s := range map[string]*video.Sink{"bob": &wide, "carol": &thin} {

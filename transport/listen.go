@@ -181,7 +181,7 @@ func (l *NetListener) serve() {
 			return
 		}
 		state := conn.ConnectionState()
-		var link backend = &quicLink{conn: conn}
+		link := probed(&quicLink{conn: conn}, l.conn)
 		switch {
 		case state.TLS.NegotiatedProtocol == alpnH3:
 			l.workers.Go(func() { l.h3.serveH3(conn) })

@@ -37,7 +37,9 @@ type bareConn struct {
 // serveBare sends every connection ready datagrams, and forgets what it
 // receives, or relays that and nothing else: no engine can do with less over
 // quic-go.
-func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
+// With a meter it says how long a datagram takes from the return of
+// ReceiveDatagram to those of SendDatagram.
+func serveBare(cfg Config, meter *delayMeter) (addr string, pin []byte, stop func(), err error) {
 	cert, err := transport.NewDevCertificate(transport.DevCertificateConfig{Hosts: []string{"127.0.0.1"}})
 	if err != nil {
 		return "", nil, nil, err
@@ -70,12 +72,15 @@ func serveBare(cfg Config) (addr string, pin []byte, stop func(), err error) {
 						c.talks.Store(true)
 						continue
 					}
+					if meter != nil {
+						meter.stamp(packet, receivedAt)
+					}
 					mu.Lock()
 					all = append(all[:0], conns...)
 					mu.Unlock()
 					for _, to := range all {
-						if to != c {
-							to.SendDatagram(packet)
+						if to != c && to.SendDatagram(packet) == nil && meter != nil {
+							meter.note(packet, receivedAt)
 						}
 					}
 				}

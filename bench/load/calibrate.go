@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -117,11 +118,24 @@ func threadTime() time.Duration {
 }
 
 // Usage is what this process has used so far: user and system time, and its
-// largest resident memory, in bytes.
+// largest resident memory, in bytes, 0 where the system does not tell.
 func Usage() (cpu time.Duration, peak int64) {
 	var r unix.Rusage
 	unix.Getrusage(unix.RUSAGE_SELF, &r)
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), r.Maxrss << 10
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), peakMemory()
+}
+
+// peakMemory is VmHWM, in bytes. What getrusage says is that of the program which
+// started this one, if that was larger.
+func peakMemory() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kB int64
+	fmt.Sscan(rest, &kB)
+	return kB << 10
 }
 
 // A Calibrator is the calibration's process. One goroutine uses it.

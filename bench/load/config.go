@@ -39,9 +39,25 @@ type Config struct {
 	// Unsteered makes talkers ignore the server's wish that their frames begin
 	// at another moment. Default false.
 	Unsteered bool
-	// Profile is a file that the server's CPU profile is written to. Default
-	// none.
-	Profile string
+	// Delays measures how long packets take, from one who talks to one who
+	// listens and in the server: it needs forward mode. Default false.
+	Delays bool
+	// Phases, if it is not 0, is a seed from which talkers' phases are drawn, each
+	// anywhere in the frame. Default 0: they are spread evenly over it.
+	Phases uint64
+	// Aside is how many of those who only listen are not counted, and look at a
+	// camera that the first talker opens: it needs forward mode and one room.
+	// Default 0, and no camera.
+	Aside int
+	// Bad makes the first three of those aside misbehave while it is measured:
+	// one neither reads nor acknowledges, one gets 64 kbit/s, one floods requests
+	// for key frames and lost packets, 2,000 packets a second. Default false.
+	Bad bool
+	// Profile is a file that the server's CPU profile is written to,
+	// MutexProfile and BlockProfile those for its profiles of who holds locks
+	// that others wait for and of what goroutines wait for, 10 µs or longer. All
+	// are of what is measured, without the beginning. Default none.
+	Profile, MutexProfile, BlockProfile string
 }
 
 // Check says what is wrong with c.
@@ -80,6 +96,14 @@ func (c Config) WithDefaults() (Config, error) {
 		return c, errors.New("load: several frames a packet need a mix with frames of 20 ms")
 	case c.Relay && (!c.Bare || c.Mode != hooks.ModeForward || c.Rooms > 1):
 		return c, errors.New("load: a relay needs a bare loop, forward mode and one room")
+	case c.Aside < 0 || c.Aside > c.Users-c.Talkers:
+		return c, fmt.Errorf("load: %d aside of %d who only listen", c.Aside, c.Users-c.Talkers)
+	case c.Aside > 0 && (c.Mode != hooks.ModeForward || c.Bare || c.Rooms > 1):
+		return c, errors.New("load: users aside need forward mode and one room")
+	case c.Bad && c.Aside < numBad:
+		return c, fmt.Errorf("load: %d who misbehave need as many aside", numBad)
+	case c.Delays && (c.Mode != hooks.ModeForward || c.Bare && !c.Relay):
+		return c, errors.New("load: delays are measured where packets are passed on, in forward mode or by a relay")
 	case c.Bare && !c.Relay && c.Mode == hooks.ModeForward && c.Talkers > 10:
 		return c, fmt.Errorf("load: %d voices do not fit one datagram of a bare loop: at most 10", c.Talkers)
 	}
@@ -92,6 +116,9 @@ func def[T comparable](p *T, v T) {
 		*p = v
 	}
 }
+
+// aside reports whether a user is not counted: those who sit next to the talkers.
+func (c Config) aside(user int) bool { return user >= c.Talkers && user < c.Talkers+c.Aside }
 
 // talking is how many rooms talk.
 func (c Config) talking() int { return (c.Rooms + c.Every - 1) / c.Every }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,24 +33,25 @@ type person struct {
 	packets atomic.Int64 // of others' voices
 	frames  atomic.Int64
 	shift   atomic.Int32 // samples, as the server asks
+	delays  *delayMeter  // nil: not measured
+	mu      sync.Mutex
+	tracks  []*signal.Track
 }
 
 // join connects and signs in.
-func join(ctx context.Context, at ready, name string) (*person, error) {
+func join(ctx context.Context, at ready, name string, delays *delayMeter, socket func() (net.PacketConn, error)) (*person, error) {
 	sig, err := sign(name)
 	if err != nil {
 		return nil, err
 	}
-	d := transport.QUICDialer{Pin: at.Pin, Conn: func() (net.PacketConn, error) {
-		return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	}}
+	d := transport.QUICDialer{Pin: at.Pin, Conn: socket}
 	sess, err := d.Dial(ctx, at.Addr)
 	if err != nil {
 		return nil, err
 	}
 	p := &person{
 		name: name, sess: sess, results: make(chan *signal.Result, 4), entered: make(chan struct{}, 1),
-		invited: make(chan string, 1),
+		invited: make(chan string, 1), delays: delays,
 	}
 	if err := p.write(signal.TypeSignIn, 0, signal.SignIn{Version: signal.Version, SDKAppID: app, UserID: name, UserSig: sig, Bundles: true}); err != nil {
 		return nil, err
@@ -64,6 +66,13 @@ func join(ctx context.Context, at ready, name string) (*person, error) {
 	}
 	go p.read(in)
 	return p, nil
+}
+
+// loopback opens a socket.
+func loopback() (net.PacketConn, error) { return listenLoopback() }
+
+func listenLoopback() (*net.UDPConn, error) {
+	return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 }
 
 func (p *person) write(typ signal.Type, id uint64, body any) error {
@@ -120,7 +129,12 @@ func (p *person) read(in *signal.Reader) {
 		case *signal.Entered:
 			p.entered <- struct{}{}
 		case *signal.Track:
-			p.sess.HandleFlow(b.Flow, p.counter())
+			p.mu.Lock()
+			p.tracks = append(p.tracks, b)
+			p.mu.Unlock()
+			if b.Kind == signal.KindAudio {
+				p.sess.HandleFlow(b.Flow, p.counter())
+			}
 		case *signal.Shift:
 			p.shift.Store(int32(b.Samples))
 		}
@@ -140,6 +154,9 @@ func (p *person) counter() transport.PacketHandler {
 		if known && h.SequenceNumber != next {
 			p.lost.Add(int64(int16(h.SequenceNumber - next)))
 		}
+		if p.delays != nil {
+			p.delays.note(packet, sentAt)
+		}
 		known, next = true, h.SequenceNumber+1
 		p.packets.Add(1)
 		if frames, err := codec.PacketFrames(packet[n:]); err == nil {
@@ -150,7 +167,7 @@ func (p *person) counter() transport.PacketHandler {
 
 // joinBare connects to a bare loop. A datagram that is no relayed one holds a
 // packet for each bareBytes.
-func joinBare(ctx context.Context, at ready, relayed bool) (*person, error) {
+func joinBare(ctx context.Context, at ready, relayed bool, delays *delayMeter) (*person, error) {
 	conf := &tls.Config{
 		NextProtos: []string{bareALPN}, InsecureSkipVerify: true, // the pin decides
 		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
@@ -166,12 +183,15 @@ func joinBare(ctx context.Context, at ready, relayed bool) (*person, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &person{bare: c}
+	p := &person{bare: c, delays: delays}
 	go func() {
 		for {
 			d, err := c.ReceiveDatagram(context.Background())
 			if err != nil {
 				return
+			}
+			if delays != nil {
+				delays.note(d, sentAt)
 			}
 			n := int64(1)
 			if !relayed {

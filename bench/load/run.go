@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport/simnet"
 )
 
 // A Result is what a load did and cost.
@@ -25,6 +27,9 @@ type Result struct {
 	CPU     time.Duration
 	Peak    int64
 	Mallocs uint64
+	// LockWait is how long the server's goroutines waited for locks in the window,
+	// all together.
+	LockWait time.Duration
 	// Packets were delivered, with Frames frames in them; Lost never came.
 	Packets, Frames, Lost int64
 	// Least and Most are the frames a second, as a share of those due, that the
@@ -32,6 +37,10 @@ type Result struct {
 	Least, Most float64
 	Mix         engine.MixStats
 	Calibration Calibration
+	// Delay is how long packets took from just before a talker's Send to a
+	// receiver's handler, and Added from ReceiveDatagram's return in the server
+	// to SendDatagram's. Only with Config.Delays.
+	Delay, Added Delays
 }
 
 // EncodeTimes is the server's cost in encode-times a second, and XUDP per
@@ -96,10 +105,16 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	}()
 	setup, stop := context.WithTimeout(ctx, setUpTime)
 	defer stop()
-	if err := arrive(setup, cfg, at, people); err != nil {
+	var meter *delayMeter
+	if cfg.Delays {
+		meter = newDelayMeter()
+	}
+	var unruly bad
+	defer unruly.close()
+	if err := arrive(setup, cfg, at, people, meter, &unruly); err != nil {
 		return r, err
 	}
-	talkers, err := enter(setup, cfg, people, voices)
+	talkers, callID, err := enter(setup, cfg, people, voices)
 	if err != nil {
 		return r, err
 	}
@@ -108,17 +123,33 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	talking, hush := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		Talk(talking, len(talkers), cfg.Frame, func(i int) time.Duration {
-			return talkers[i].speak(cfg.Frame, !cfg.Unsteered)
-		})
+		speak := func(i int) time.Duration { return talkers[i].speak(cfg.Frame, !cfg.Unsteered) }
+		if cfg.Phases == 0 {
+			Talk(talking, len(talkers), cfg.Frame, speak)
+			return
+		}
+		talkAt(talking, randomPhases(len(talkers), cfg.Frame, cfg.Phases), cfg.Frame, speak)
 	})
 	defer func() { hush(); wg.Wait() }()
+	if cfg.Aside > 0 {
+		if err := film(talking, people[0], callID, people[cfg.Talkers:cfg.Talkers+cfg.Aside]); err != nil {
+			return r, err
+		}
+	}
 	if err := wait(ctx, settleTime); err != nil {
 		return r, err
+	}
+	if cfg.Bad {
+		if err := unruly.begin(talking, people[cfg.Talkers+badFlood]); err != nil {
+			return r, err
+		}
 	}
 	var before, after mark
 	if err := server.Ask("begin", &before); err != nil {
 		return r, err
+	}
+	if meter != nil {
+		meter.reset()
 	}
 	counts := count(people)
 	began := time.Now()
@@ -137,10 +168,14 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	}
 	r.Window = time.Since(began)
 	done := count(people)
+	if meter != nil {
+		r.Delay, r.Added = meter.delays(), after.Delay
+	}
 	if err := <-calibrated; err != nil {
 		return r, err
 	}
 	r.CPU, r.Peak, r.Mallocs = after.CPU-before.CPU, after.Peak, after.Mallocs-before.Mallocs
+	r.LockWait = after.LockWait - before.LockWait
 	r.Mix = after.Mix.Since(before.Mix)
 	r.tally(counts, done)
 	return r, nil
@@ -171,6 +206,9 @@ func count(people []*person) []counted {
 func (r *Result) tally(before, after []counted) {
 	r.Least, r.Most = 1e9, 0
 	for i := range after {
+		if r.Config.aside(i) {
+			continue
+		}
 		r.Packets += after[i].packets - before[i].packets
 		frames := after[i].frames - before[i].frames
 		r.Frames += frames
@@ -191,13 +229,34 @@ func (r *Result) tally(before, after []counted) {
 }
 
 // arrive connects everybody, a few at a time.
-func arrive(ctx context.Context, cfg Config, at ready, people []*person) error {
+func arrive(ctx context.Context, cfg Config, at ready, people []*person, delays *delayMeter, unruly *bad) error {
 	return each(ctx, len(people), func(i int) (err error) {
 		if cfg.Bare {
-			people[i], err = joinBare(ctx, at, cfg.Relay)
-		} else {
-			people[i], err = join(ctx, at, fmt.Sprintf("user%d", i))
+			people[i], err = joinBare(ctx, at, cfg.Relay, delays)
+			return err
 		}
+		at, delays, socket := at, delays, loopback
+		if cfg.aside(i) {
+			delays = nil
+		}
+		switch who := i - cfg.Talkers; {
+		case cfg.Bad && who == badStalled:
+			socket = func() (net.PacketConn, error) {
+				udp, err := listenLoopback()
+				if err != nil {
+					return nil, err
+				}
+				s := &stallable{udpSocket: &udpSocket{udp}}
+				unruly.conn.Store(s)
+				return s, nil
+			}
+		case cfg.Bad && who == badNarrow:
+			if unruly.relay, err = simnet.NewRelay(simnet.RelayConfig{Target: at.Addr}); err != nil {
+				return err
+			}
+			at.Addr = unruly.relay.Addr().String()
+		}
+		people[i], err = join(ctx, at, fmt.Sprintf("user%d", i), delays, socket)
 		return err
 	})
 }
@@ -231,16 +290,20 @@ func each(ctx context.Context, n int, do func(i int) error) error {
 	return first
 }
 
-// enter brings everybody into their rooms, and lets those who talk publish.
-func enter(ctx context.Context, cfg Config, people []*person, voices []voice) ([]*talker, error) {
+// enter brings everybody into their rooms, and lets those who talk publish. It
+// returns the call of the first room.
+func enter(ctx context.Context, cfg Config, people []*person, voices []voice) (_ []*talker, first string, err error) {
 	talkers := make([]*talker, cfg.talking()*cfg.Talkers)
-	err := each(ctx, cfg.Rooms, func(room int) error {
+	err = each(ctx, cfg.Rooms, func(room int) error {
 		in := people[room*cfg.Users : (room+1)*cfg.Users]
 		id := ""
 		if !cfg.Bare {
 			var err error
-			if id, err = gather(ctx, in); err != nil {
+			if id, err = gather(ctx, in, cfg.Aside > 0); err != nil {
 				return err
+			}
+			if room == 0 {
+				first = id
 			}
 		}
 		if room%cfg.Every != 0 {
@@ -255,16 +318,19 @@ func enter(ctx context.Context, cfg Config, people []*person, voices []voice) ([
 		}
 		return nil
 	})
-	return talkers, err
+	return talkers, first, err
 }
 
 // gather makes the first of some people call the others, who answer.
-func gather(ctx context.Context, people []*person) (callID string, err error) {
+func gather(ctx context.Context, people []*person, video bool) (callID string, err error) {
 	var others []string
 	for _, p := range people[1:] {
 		others = append(others, p.name)
 	}
 	call := signal.Call{UserIDs: others[:min(len(others), 1000)], IsGroup: true, Media: hooks.MediaAudio, TimeoutMS: int(setUpTime / time.Millisecond)}
+	if video {
+		call.Media = hooks.MediaVideo
+	}
 	res, err := people[0].request(ctx, signal.TypeCall, call)
 	if err != nil {
 		return "", err

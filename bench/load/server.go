@@ -4,14 +4,16 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"runtime"
-	"runtime/pprof"
+	"runtime/metrics"
 	"time"
 
 	"github.com/earshotrtc/earshot/codec/libopus"
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/engine/usersig"
+	"github.com/earshotrtc/earshot/internal/probe"
 )
 
 const (
@@ -31,7 +33,10 @@ type mark struct {
 	Peak    int64 // bytes
 	Heap    uint64
 	Mallocs uint64
-	Mix     engine.MixStats
+	// LockWait is how long goroutines waited for locks, all together.
+	LockWait time.Duration
+	Mix      engine.MixStats
+	Delay    Delays
 }
 
 func takeMark(mix engine.MixStats) mark {
@@ -40,6 +45,9 @@ func takeMark(mix engine.MixStats) mark {
 	var ms runtime.MemStats
 	runtime.ReadMemStats(&ms)
 	m.Heap, m.Mallocs, m.Mix = ms.HeapAlloc, ms.Mallocs, mix
+	wait := []metrics.Sample{{Name: "/sync/mutex/wait/total:seconds"}}
+	metrics.Read(wait)
+	m.LockWait = time.Duration(wait[0].Value.Float64() * float64(time.Second))
 	return m
 }
 
@@ -61,15 +69,30 @@ func serverChild() error {
 	}
 	stats := func() engine.MixStats { return engine.MixStats{} }
 	var at ready
+	var meter *delayMeter
+	if cfg.Delays {
+		meter = newDelayMeter()
+	}
 	if cfg.Bare {
-		addr, pin, stop, err := serveBare(cfg)
+		addr, pin, stop, err := serveBare(cfg, meter)
 		if err != nil {
 			return err
 		}
 		defer stop()
 		at = ready{addr, pin}
 	} else {
+		var socket net.PacketConn
+		if meter != nil {
+			udp, err := listenLoopback()
+			if err != nil {
+				return err
+			}
+			watched := &probe.Conn{UDPConn: udp}
+			meter.probe(watched)
+			socket = watched
+		}
 		srv, err := engine.NewServer(engine.ServerConfig{
+			Conn: socket,
 			Addr: "127.0.0.1:0", SDKAppID: app, Key: key, Codec: libopus.Driver{}, Mode: cfg.Mode,
 			BundleWindow:     cfg.Window,
 			Mix:              engine.MixConfig{FrameDuration: cfg.Frame, FramesPerPacket: cfg.FramesPerPacket},
@@ -93,21 +116,17 @@ func serverChild() error {
 		return err
 	}
 	in := bufio.NewScanner(os.Stdin)
-	profiling := false
+	var p profiles
 	for in.Scan() {
-		if cfg.Profile != "" && !profiling {
-			f, err := os.Create(cfg.Profile)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			if err := pprof.StartCPUProfile(f); err != nil {
-				return err
-			}
-			defer pprof.StopCPUProfile()
-			profiling = true
+		if err := p.next(cfg); err != nil {
+			return err
 		}
-		if err := out.Encode(takeMark(stats())); err != nil {
+		m := takeMark(stats())
+		if meter != nil {
+			m.Delay = meter.delays()
+			meter.reset()
+		}
+		if err := out.Encode(m); err != nil {
 			return err
 		}
 	}

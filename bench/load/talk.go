@@ -2,8 +2,9 @@ package load
 
 import (
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"encoding/binary"
+	"math/rand/v2"
 	"time"
 
 	"github.com/pion/rtp"
@@ -84,7 +85,7 @@ func publish(ctx context.Context, p *person, callID string, v voice) (*talker, e
 		return nil, err
 	}
 	var seed [6]byte
-	rand.Read(seed[:])
+	crand.Read(seed[:])
 	t.flow = res.Track.Flow
 	t.h = rtp.Header{
 		Version: 2, PayloadType: res.Track.PayloadType, SSRC: res.Track.SSRC, Marker: true,
@@ -103,7 +104,7 @@ func (t *talker) speak(frame time.Duration, steered bool) time.Duration {
 	t.at++
 	payload, level := t.voice.packets[i], t.voice.levels[i]
 	if t.p.bare != nil {
-		t.p.bare.SendDatagram(t.buf[:bareHeader+copy(t.buf[bareHeader:], payload)])
+		t.p.bare.SendDatagram(t.stamped(bareHeader + copy(t.buf[bareHeader:], payload)))
 		return frame
 	}
 	n, err := t.h.MarshalTo(t.buf[:])
@@ -113,7 +114,7 @@ func (t *talker) speak(frame time.Duration, steered bool) time.Duration {
 	t.buf[0] |= 1 << 4
 	n += copy(t.buf[n:], []byte{0xBE, 0xDE, 0, 1, 1 << 4, level, 0, 0})
 	n += copy(t.buf[n:], payload)
-	t.p.sess.Send(transport.Packet{Flow: t.flow, Deadline: time.Now().Add(200 * time.Millisecond), Payload: t.buf[:n]})
+	t.p.sess.Send(transport.Packet{Flow: t.flow, Deadline: time.Now().Add(200 * time.Millisecond), Payload: t.stamped(n)})
 	t.h.Marker = false
 	t.h.SequenceNumber++
 	t.h.Timestamp += uint32(frame * codec.SampleRate / time.Second)
@@ -125,14 +126,44 @@ func (t *talker) speak(frame time.Duration, steered bool) time.Duration {
 	return frame
 }
 
+// stamped is the packet of n bytes in t.buf, with the time in it if delays are
+// measured. It is made longer if it has no room for that.
+func (t *talker) stamped(n int) []byte {
+	if t.p.delays == nil {
+		return t.buf[:n]
+	}
+	packet := t.buf[:max(n, stampedLen)]
+	t.p.delays.stamp(packet, sentAt)
+	return packet
+}
+
 // Talk calls speak for each of n talkers, again and again until ctx ends, each
 // at a phase of their own: evenly spread over the frame, and in no order. speak
 // sends a frame and returns how much later the next is due, more than nothing.
 func Talk(ctx context.Context, n int, frame time.Duration, speak func(talker int) time.Duration) {
-	due := make([]time.Time, n)
+	phases := make([]time.Duration, n)
+	for i := range phases {
+		phases[i] = frame * time.Duration(i*7%n) / time.Duration(n)
+	}
+	talkAt(ctx, phases, frame, speak)
+}
+
+// randomPhases draws the phases of n talkers.
+func randomPhases(n int, frame time.Duration, seed uint64) []time.Duration {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	phases := make([]time.Duration, n)
+	for i := range phases {
+		phases[i] = time.Duration(rng.Int64N(int64(frame)))
+	}
+	return phases
+}
+
+// talkAt is Talk with given phases.
+func talkAt(ctx context.Context, phases []time.Duration, frame time.Duration, speak func(talker int) time.Duration) {
+	due := make([]time.Time, len(phases))
 	start := time.Now()
 	for i := range due {
-		due[i] = start.Add(frame * time.Duration(i*7%n) / time.Duration(n))
+		due[i] = start.Add(phases[i])
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()

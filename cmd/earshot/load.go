@@ -43,8 +43,11 @@ func runLoad(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	fs.BoolVar(&cfg.Bare, "bare", false, "a bare loop over quic-go in the server's place; in forward mode its datagrams hold all voices")
 	fs.DurationVar(&cfg.Window, "window", 0, "how long voices wait for one another where rooms forward; -1ns for not at all (default the engine's, 5ms)")
 	fs.BoolVar(&cfg.Unsteered, "unsteered", false, "talkers keep their frames where they are")
+	fs.BoolVar(&cfg.Delays, "delays", false, "measure how long packets take, where rooms forward")
 	curve := fs.String("curve", "", "measure rooms of many sizes, and draw their costs into this SVG `file`")
 	fs.StringVar(&cfg.Profile, "profile", "", "write the server's CPU profile to this `file`")
+	fs.StringVar(&cfg.MutexProfile, "mutexprofile", "", "write the profile of the server's locks that others wait for to this `file`")
+	fs.StringVar(&cfg.BlockProfile, "blockprofile", "", "write the profile of what the server's goroutines wait for to this `file`")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -106,6 +109,12 @@ func printLoad(w io.Writer, r load.Result) {
 	fmt.Fprintf(w, "packets     %.0f/s delivered, %.1f µs and %.1f xUDP each; %d lost\n",
 		perSecond(float64(r.Packets)), ms*1000/float64(r.Packets), r.XUDP(), r.Lost)
 	fmt.Fprintf(w, "delivery    %.1f to %.1f %% of the frames due to each\n", 100*r.Least, 100*r.Most)
+	fmt.Fprintf(w, "locks       %.2f ms/s waited for in the server, by all goroutines together\n", perSecond(r.LockWait.Seconds()*1000))
+	if c.Delays {
+		fmt.Fprintf(w, "delay       %.2f ms p50, %.2f ms p99 from client to client; %.3f ms p50, %.3f ms p99 in the server\n",
+			float64(r.Delay.P50.Microseconds())/1e3, float64(r.Delay.P99.Microseconds())/1e3,
+			float64(r.Added.P50.Microseconds())/1e3, float64(r.Added.P99.Microseconds())/1e3)
+	}
 	if r.Mix.Ticks > 0 {
 		fmt.Fprintf(w, "mixing      %.0f ticks/s, %.2f %% late; %.0f frames decoded and %.0f encoded a second\n",
 			perSecond(float64(r.Mix.Ticks)), 100*r.LateTicks(), perSecond(float64(r.Mix.Decoded)), perSecond(float64(r.Mix.Encoded)))

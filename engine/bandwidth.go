@@ -127,7 +127,7 @@ func (d *downlink) report(r *rtcp.CCFeedbackReport, sess transport.Session, now 
 	d.mu.Unlock()
 	if due {
 		s := sess.Stats()
-		window := s.BulkWindow
+		window := s.BulkWindow * 85 / 100
 		if tx.Loss() < lossyLine {
 			window = s.CongestionWindow
 		}
@@ -183,6 +183,7 @@ func (l *videoLeg) choose(part int, now time.Time) int {
 type sizing struct {
 	changed time.Time
 	pause   [signal.MaxLayers]time.Duration // before the next try of each
+	short   time.Time                       // since when there is less than what is sent takes
 	trying  bool
 	before  int     // what there was when it began
 	lost    float64 // and what share of the packets got lost
@@ -192,6 +193,8 @@ const (
 	tryTime  = 15 * time.Second
 	tryPause = 5 * time.Second
 	tryMost  = 20 * time.Second
+	// shortTime is how long there may be too little for the size that is sent.
+	shortTime = 2 * time.Second
 	// tryLoss is how much more may get lost.
 	tryLoss = 0.02
 )
@@ -213,9 +216,14 @@ func (s *sizing) choose(rates []int, was, part int, loss float64, now time.Time)
 	}
 	since := now.Sub(s.changed)
 	next := was + 1
+	if fits >= was {
+		s.short = time.Time{}
+	}
 	switch {
+	case fits < was && !s.tooLarge(rates[was], part, now):
+		return was, 0
 	case fits < was:
-		s.trying, s.changed = false, now
+		s.trying, s.changed, s.short = false, now, time.Time{}
 		return fits, 0
 	case fits > was && (s.trying || since >= raiseEvery):
 		s.trying, s.changed = false, now
@@ -235,6 +243,16 @@ func (s *sizing) choose(rates []int, was, part int, loss float64, now time.Time)
 		return was, 0
 	}
 	return was, max(0, min(int(float64(rates[next])*raiseRoom)-rates[was], part/2))
+}
+
+// tooLarge reports whether what is sent is to give way to a smaller size: at once
+// if there is much less for it, and otherwise when that lasts, as what there is
+// falls short for a moment after each key frame.
+func (s *sizing) tooLarge(need, part int, now time.Time) bool {
+	if s.short.IsZero() {
+		s.short = now
+	}
+	return part < need*7/10 || now.Sub(s.short) >= shortTime
 }
 
 // pad sends packets that carry nothing (RFC 3550 section 5.1, padding), for so

@@ -13,7 +13,7 @@ const (
 	ramp   = 1.25
 	growth = 1.12
 	// regain is that far below the rate at which it was last too much.
-	regain = 1.5
+	regain = 1.3
 	// nearLimit is how near to the rate at which it was last too much growth is
 	// slow: half a packet of 1200 bytes per response time.
 	nearLimit = 0.08

@@ -20,6 +20,8 @@ const (
 	// with what it has, which is taken for minBudget at least.
 	packetBytes = 1000
 	minBudget   = 400_000
+	// beginGrace is for how long after its beginning more may wait.
+	beginGrace = time.Second
 	// slowKeyEvery is how often one receiver has key frames made for it in the
 	// long run, as all others receive them, too; keyBurst may come together.
 	slowKeyEvery = 1500 * time.Millisecond
@@ -42,6 +44,7 @@ type videoLeg struct {
 	mu     sync.Mutex
 	way    *forward.Video
 	asked  time.Time // when a key frame was last asked for as it is slow
+	grace  time.Time // until when much may wait: what begins comes at once
 	keys   *rate.Limiter
 	sizing sizing
 	buf    [transport.MaxPacketSize]byte
@@ -91,7 +94,7 @@ func (l *videoLeg) slow(sess transport.Session, now time.Time) bool {
 		return false
 	}
 	tooMuch := max(l.budget.Load(), minBudget) * int64(maxBacklog/time.Millisecond) / 1000 / 8
-	return deadline.Sub(now) < videoLifetime-maxBacklog || int64(packets)*packetBytes > tooMuch
+	return deadline.Sub(now) < videoLifetime-maxBacklog || int64(packets)*packetBytes > tooMuch && now.After(l.grace)
 }
 
 // ask asks for the key frame that the way waits for. The first requests come
@@ -140,17 +143,35 @@ func (l *videoLeg) begin(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.way.Restart()
-	l.asked = now
+	l.asked, l.grace = now, now.Add(beginGrace)
 	layer, _ := l.way.Wants()
 	from := l.film.layers[min(layer, len(l.film.layers)-1)]
 	from.mu.Lock()
 	first, _, age, ok := from.cache.Group(maxGroup, now)
 	from.mu.Unlock()
-	if !ok || age > maxGroupAge {
-		from.keys.want()
+	if ok && age <= maxGroupAge {
+		l.catchUp(*sess, from, first, now)
 		return
 	}
-	l.catchUp(*sess, from, first, now)
+	from.keys.want()
+	l.showStill(*sess, from, now)
+}
+
+// showStill shows the last key frame until there is another.
+func (l *videoLeg) showStill(sess transport.Session, from *filmLayer, now time.Time) {
+	for i := 0; ; i++ {
+		from.mu.Lock()
+		m, packet, ok := from.cache.Still(i)
+		n := copy(l.buf[:], packet)
+		from.mu.Unlock()
+		if !ok {
+			break
+		}
+		if l.way.Packet(&m, false, now) {
+			l.put(sess, &m, l.buf[:n], now, now.Add(videoLifetime))
+		}
+	}
+	l.way.Restart()
 }
 
 // restart waits for a key frame: the receiver has lost something.

@@ -49,8 +49,8 @@ func (s *Screen) all() (frames []shown, broken int) {
 
 // Video is how a call looked.
 type Video struct {
-	// Sent is how many frames the camera took from the first one shown on, but
-	// for those of the last half second, which may be under way; Shown those of
+	// Sent is how many frames the camera took from the first one shown on that
+	// was taken after the view began, but for those of the last half second, which may be under way; Shown those of
 	// them that were shown. Broken ones were shown that no decoder could have
 	// decoded: there should be none.
 	Sent, Shown, Broken int
@@ -95,6 +95,12 @@ func watched(s *Screen, cam *Camera, from, to time.Time) Video {
 		v.Longest = max(v.Longest, stood)
 		last = f.at
 	}
+	// What there was before comes at once, to have a picture: it is not counted.
+	live := slices.IndexFunc(frames, func(f shown) bool { return !f.captured.Before(from) })
+	if live < 0 {
+		return v
+	}
+	frames = frames[live:]
 	for _, f := range frames {
 		if f.captured.Before(to.Add(-underWay)) {
 			v.Shown++

@@ -13,7 +13,15 @@ type Cache struct {
 	key     uint16 // the number with which the last key frame begins
 	keyTime time.Time
 	keyed   bool
+
+	// The last key frame that came whole and in order, or is coming, apart:
+	// it is kept when what came since has taken its place.
+	still     []slot
+	stillLast bool // it is whole
 }
+
+// maxStill is how many packets a key frame may have to be kept apart.
+const maxStill = 96
 
 type slot struct {
 	seq     uint16
@@ -54,7 +62,37 @@ func (c *Cache) Put(m Meta, packet []byte, now time.Time) {
 	s.packet = append(s.packet[:0], packet...)
 	if m.Key && m.First {
 		c.key, c.keyTime, c.keyed = m.Seq, now, true
+		c.still, c.stillLast = c.still[:0], false
 	}
+	c.keep(m, packet, now)
+}
+
+// keep adds a packet to the key frame that is kept apart, if it is its next.
+func (c *Cache) keep(m Meta, packet []byte, now time.Time) {
+	n := len(c.still)
+	begins := n == 0 && m.Key && m.First
+	if c.stillLast || n >= maxStill || !begins && (n == 0 || m.Seq != c.still[n-1].seq+1 || m.Timestamp != c.still[0].meta.Timestamp) {
+		return
+	}
+	if n < cap(c.still) {
+		c.still = c.still[:n+1]
+	} else {
+		c.still = append(c.still, slot{})
+	}
+	s := &c.still[n]
+	s.seq, s.meta, s.arrival = m.Seq, m, now
+	s.packet = append(s.packet[:0], packet...)
+	c.stillLast = m.Last
+}
+
+// Still returns packet i of the last key frame that came whole, and reports
+// false after the last of them, and if there is none. The bytes are the cache's,
+// valid until the next Put.
+func (c *Cache) Still(i int) (m Meta, packet []byte, ok bool) {
+	if !c.stillLast || i >= len(c.still) {
+		return Meta{}, nil, false
+	}
+	return c.still[i].meta, c.still[i].packet, true
 }
 
 func (c *Cache) slot(seq uint16) *slot { return &c.slots[int(seq)&(len(c.slots)-1)] }
@@ -91,5 +129,6 @@ func (c *Cache) Forget() {
 	for i := range c.slots {
 		c.slots[i].used = false
 	}
-	c.any, c.keyed = false, false
+	c.any, c.keyed, c.stillLast = false, false, false
+	c.still = c.still[:0]
 }

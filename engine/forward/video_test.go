@@ -273,6 +273,22 @@ func TestCacheGroup(t *testing.T) {
 	for range 100 {
 		put(false)
 	}
+	first, _, ok := c.Still(0)
+	if !ok || first.Seq != from || !first.Key {
+		t.Errorf("the key frame is not kept: %+v", first)
+	}
+	for i := 0; ; i++ {
+		m, p, ok := c.Still(i)
+		if !ok {
+			t.Fatal("the key frame has no end")
+		}
+		if m.Seq != from+uint16(i) || s.meta(t, p).Seq != m.Seq {
+			t.Errorf("packet %d of the key frame is %d", i, m.Seq)
+		}
+		if m.Last {
+			break
+		}
+	}
 	if _, _, _, ok := c.Get(from, now); ok {
 		t.Error("a packet that is long gone is still there")
 	}

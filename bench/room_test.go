@@ -35,7 +35,9 @@ func BenchmarkRoom(b *testing.B) {
 		{"400users-5talk", load.Config{Users: 400}, false},
 		{"60rooms-4users-1talks", load.Config{Rooms: 60, Users: 4, Talkers: 1}, false},
 		{"250rooms-4users-every5th", load.Config{Rooms: 250, Users: 4, Talkers: 1, Every: 5}, false},
-		{"50users-5talk-forward", load.Config{Users: 50, Mode: hooks.ModeForward}, false},
+		{"50users-5talk-forward", load.Config{Users: 50, Mode: hooks.ModeForward}, true},
+		{"50users-5talk-forward-at-once", load.Config{Users: 50, Mode: hooks.ModeForward, Window: -1}, false},
+		{"200users-5talk-forward", load.Config{Users: 200, Mode: hooks.ModeForward}, true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			c.cfg.Duration = d
@@ -45,6 +47,7 @@ func BenchmarkRoom(b *testing.B) {
 }
 
 func room(b *testing.B, cfg load.Config, windows int, besideBare bool) {
+	var bareUDP []float64
 	var cost, bare, xUDP, late, least, mixing []float64
 	for b.Loop() {
 		for range windows {
@@ -56,7 +59,11 @@ func room(b *testing.B, cfg load.Config, windows int, besideBare bool) {
 			}
 			loop := cfg
 			loop.Bare = true
-			bare = append(bare, run(b, loop).EncodeTimes())
+			br := run(b, loop)
+			bare, bareUDP = append(bare, br.EncodeTimes()), append(bareUDP, br.XUDP())
+			if cfg.Mode == hooks.ModeForward {
+				continue
+			}
 			m, err := load.NewMixing(r.Config.Users, r.Config.Talkers)
 			if err != nil {
 				b.Fatal(err)
@@ -68,7 +75,10 @@ func room(b *testing.B, cfg load.Config, windows int, besideBare bool) {
 	b.ReportMetric(median(xUDP), "xUDP")
 	b.ReportMetric(median(late), "%late-ticks")
 	b.ReportMetric(slices.Min(least), "%delivered-least")
-	if besideBare {
+	if besideBare && cfg.Mode == hooks.ModeForward {
+		b.ReportMetric(median(bareUDP), "xUDP-bare")
+		b.ReportMetric(median(xUDP)/median(bareUDP), "total/bare")
+	} else if besideBare {
 		b.ReportMetric(median(mixing), "encodes/s-mixing")
 		b.ReportMetric(median(bare), "encodes/s-bare")
 		b.ReportMetric((median(cost)-median(mixing))/median(bare), "transport/bare")

@@ -122,6 +122,12 @@ func TestEveryFunctionInsideACallback(t *testing.T) {
 			}
 			return nil
 		}, true},
+		"Migrate": {"begin", func(_ *testing.T, c *engine.Client) error {
+			if err := c.Migrate(ctx, nil); !errors.Is(err, engine.ErrCannotMigrate) {
+				return fmt.Errorf("migrating a pipe: %w", err)
+			}
+			return nil
+		}, true},
 		"MuteRemoteAudio": {"begin", func(_ *testing.T, c *engine.Client) error { return c.MuteRemoteAudio(ctx, "alice", true) }, false},
 		"SetSelfInfo":     {"begin", func(_ *testing.T, c *engine.Client) error { return c.SetSelfInfo(ctx, "B", "") }, true},
 		"UserInfo": {"begin", func(_ *testing.T, c *engine.Client) error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,25 +185,28 @@ func TestPrivateMapRightsInTheRoom(t *testing.T) {
 					}
 					_, added := bob.read(signal.TypeTrackAdded)
 					track := added.(*signal.Track)
-					got := 0
-					bob.sess.HandleFlow(track.Flow, func([]byte, time.Time) { got++ })
+					var got atomic.Int32
+					bob.sess.HandleFlow(track.Flow, func([]byte, time.Time) { got.Add(1) })
+					seq := uint16(0)
 					packet := func() {
-						alice.sess.Send(transport.Packet{Flow: r.Track.Flow, Payload: rtpPacket(r.Track, uint16(got))})
+						seq++
+						alice.sess.Send(transport.Packet{Flow: r.Track.Flow, Payload: rtpPacket(r.Track, seq)})
 						synctest.Wait()
 					}
 					packet()
-					if want := c.receives && media.started; got > 0 != want {
-						t.Errorf("sent %d packets before asking", got)
+					if want := c.receives && media.started; got.Load() > 0 != want {
+						t.Errorf("sent %d packets before asking", got.Load())
 					}
 					bob.send(signal.TypeSubscribe, 2, signal.Subscribe{TrackID: track.TrackID, On: true})
 					_, res = bob.read(signal.TypeResult)
 					if code := res.(*signal.Result).Code; c.receives != (code == 0) || !c.receives && code != hooks.CodePrivateMapKey {
 						t.Errorf("subscribe: code %d", code)
 					}
-					before := got
+					synctest.Wait()
+					before := got.Load()
 					packet()
-					if got > before != c.receives {
-						t.Errorf("sent %d packets after asking, allowed: %v", got-before, c.receives)
+					if got.Load() > before != c.receives {
+						t.Errorf("sent %d packets after asking, allowed: %v", got.Load()-before, c.receives)
 					}
 				})
 			})

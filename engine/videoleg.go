@@ -223,10 +223,3 @@ func (l *videoLeg) again(nack *rtcp.TransportLayerNack, now time.Time) {
 		})
 	}
 }
-
-// want sets the size and the highest temporal layer to send.
-func (l *videoLeg) want(layer int, tid uint8) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.way.Want(layer, tid)
-}

@@ -170,12 +170,17 @@ func (g *gate) pace(now time.Time, s linkStats) {
 		g.lostPace, g.lossyTill = s.packetsLost, now.Add(lossMemory)
 	}
 	g.congested = congested
-	g.pacing = s.rtt > 0 && (congested || now.Before(g.lossyTill))
+	lossy := now.Before(g.lossyTill)
+	g.pacing = s.rtt > 0 && (congested || lossy)
 	if !g.pacing {
 		g.credit = 0
 		return
 	}
-	rate := float64(bulkWindow(s.cwnd)) / s.rtt.Seconds()
+	window := s.cwnd
+	if lossy {
+		window = bulkWindow(window)
+	}
+	rate := float64(window) / s.rtt.Seconds()
 	most := max(maxCredit, rate*creditTime.Seconds())
 	if congested {
 		rate *= float64(s.minRTT+pathQueue) / float64(s.rtt) * g.share

@@ -149,6 +149,8 @@ func TestGateLeavesRoomForLostControl(t *testing.T) {
 		t.Error("after a loss that may concern control: want closed to video only")
 	}
 	w.sent(300)
+	w.now = w.now.Add(5 * time.Millisecond)
+	w.look()
 	if !w.g.open(2) {
 		t.Error("still closed after a packet without video went out")
 	}
@@ -157,6 +159,36 @@ func TestGateLeavesRoomForLostControl(t *testing.T) {
 	w.look()
 	if !w.g.open(2) {
 		t.Error("closed long after the control write")
+	}
+}
+
+// TestGateLeavesRoomOnALossyPath: where packets get lost video takes a part of
+// the window, spread over the round trip, and speech finds room at once.
+func TestGateLeavesRoomOnALossyPath(t *testing.T) {
+	w := newWire()
+	w.s.rtt, w.s.minRTT, w.s.cwnd = 100*time.Millisecond, 100*time.Millisecond, 8000
+	w.s.packetsLost++
+	w.look()
+	burst, packets := 0, 0
+	for range 1000 { // 10 s
+		w.now = w.now.Add(10 * time.Millisecond)
+		w.look()
+		n := 0
+		for w.g.open(2) {
+			n++
+			w.hand(1100, 2)
+			w.sent(1126)
+			w.look()
+		}
+		burst, packets = max(burst, n), packets+n
+		if !w.g.open(0) {
+			t.Fatal("speech does not fit")
+		}
+		w.s.packetsLost++ // it goes on losing some
+	}
+	// 8,000 bytes less 2,667 for speech per 0.1 s.
+	if packets < 430 || packets > 500 || burst > 2 {
+		t.Errorf("%d packets in 10 s, at most %d at once; want about 470, one or two at once", packets, burst)
 	}
 }
 

@@ -120,3 +120,29 @@ func TestLoudestVoicesAreHeard(t *testing.T) {
 		}
 	})
 }
+
+// TestWindowAllocatesNothing: collecting what three say and sending it to twenty
+// takes no memory.
+func TestWindowAllocatesNothing(t *testing.T) {
+	talkers, sinks := fanOutWith(t, 20, ServerConfig{Voices: 3})
+	w := talkers[0].call.room.window
+	w.tick.remove() // the test is the clock
+	packet := voicePacket(t, 7, make([]byte, 80))
+	deadline := time.Now().Add(time.Hour)
+	round := func() {
+		for _, tr := range talkers[:3] {
+			if !w.hold(tr, packet, deadline) {
+				t.Fatal("no room for a packet")
+			}
+		}
+		w.run(0, deadline)
+	}
+	round()
+	round()
+	if n := testing.AllocsPerRun(200, round); n != 0 {
+		t.Errorf("%v allocations for three packets to 23", n)
+	}
+	if sent, _ := sinks[19].count(); sent < 600 {
+		t.Errorf("%d packets came", sent)
+	}
+}

@@ -10,6 +10,7 @@
 //   - [Video] is a video track's way to one receiver: the size and the rate of
 //     frames that it is sent, with numbers that go on as if it were one stream.
 //   - [Gaps] finds out which packets did not come, and when to ask for them.
+//   - [Order] puts packets back into their order, once they came.
 //
 // A type here is for one goroutine at a time unless it says otherwise.
 package forward

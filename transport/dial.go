@@ -112,7 +112,8 @@ func (d *QUICDialer) dial(ctx context.Context, remote *net.UDPAddr, tlsConfig *t
 		return nil, err
 	}
 	if p.own {
-		s.workers.start(func() { p.watch(s.ctx) })
+		from, _ := p.sourceIP()
+		s.workers.start(func() { p.watch(s.ctx, from) })
 	}
 	return s, nil
 }

@@ -230,9 +230,9 @@ func (p *paths) close() {
 }
 
 // watch moves the session when the address that the machine would use to reach
-// the server changes: Wi-Fi to mobile, a new lease, a VPN that comes or goes.
-func (p *paths) watch(ctx context.Context) {
-	last, _ := p.sourceIP()
+// the server changes from what it was: Wi-Fi to mobile, a new lease, a VPN that
+// comes or goes.
+func (p *paths) watch(ctx context.Context, last netip.Addr) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {

@@ -373,6 +373,8 @@ func TestStrangerUnderAHook(t *testing.T) {
 		}
 		f.CloseWithError(0, "")
 		stop()
-		soon(t, fmt.Sprint("it leaves, ", i), func() bool { return count(l.a, "leave cam 0") == i+1 })
+		// In such a flood the packet that says goodbye may be lost: then it leaves
+		// as one that is not heard any more.
+		soon(t, fmt.Sprint("it leaves, ", i), func() bool { return count(l.a, "leave cam") == i+1 })
 	}
 }

@@ -72,7 +72,7 @@ func TestVideoFollowsTheReceiver(t *testing.T) {
 			t.Errorf("%d bit/s on a line without limit", bps)
 		}
 		w.access("bob", narrow(600_000), clear20)
-		time.Sleep(8 * time.Second) // virtual
+		time.Sleep(18 * time.Second) // virtual
 		if bps, _ := cam.Target(); bps > 600_000 || bps < 200_000 {
 			t.Errorf("%d bit/s on a line of 600,000", bps)
 		}

@@ -57,7 +57,6 @@ type uplink struct {
 	mu   sync.Mutex
 	rx   *bwe.Receiver
 	told time.Time
-	buf  []byte
 }
 
 // received notes a packet, and sends a report when one is due.
@@ -71,8 +70,7 @@ func (u *uplink) received(d *device, ssrc uint32, seq uint16, now time.Time) {
 	}
 }
 
-// note returns a report if one is due. The bytes are valid until the next call;
-// one goroutine at a time uses them.
+// note returns a report if one is due.
 func (u *uplink) note(ssrc uint32, seq uint16, now time.Time) []byte {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -84,8 +82,7 @@ func (u *uplink) note(ssrc uint32, seq uint16, now time.Time) []byte {
 		return nil
 	}
 	u.told = now
-	u.buf = u.rx.AppendReport(make([]byte, 0, 256), now, 0)
-	return u.buf
+	return u.rx.AppendReport(make([]byte, 0, 256), now, 0)
 }
 
 // A downlink is who sends video: it estimates what gets through.
@@ -127,6 +124,7 @@ func (d *downlink) report(r *rtcp.CCFeedbackReport, sess transport.Session, now 
 	d.mu.Unlock()
 	if due {
 		s := sess.Stats()
+		// The window shrinks with the next loss: not all of it is counted on.
 		window := s.BulkWindow * 85 / 100
 		if tx.Loss() < lossyLine {
 			window = s.CongestionWindow

@@ -83,7 +83,7 @@ func (l *filmLayer) forward(n int, arrival time.Time) {
 	m.Layer = l.n
 	l.rate.add(arrival, n)
 	l.mu.Lock()
-	if _, jumped := l.gaps.Received(m.Seq, arrival); jumped {
+	if l.gaps.Received(m.Seq, arrival) {
 		l.cache.Forget()
 	}
 	l.cache.Put(m, packet, arrival)
@@ -107,7 +107,7 @@ func (l *filmLayer) ask(now time.Time) {
 	}
 	var due [32]uint16
 	l.mu.Lock()
-	missing, _ := l.gaps.Due(due[:0], l.film.track.owner.uplink.recentRTT(*sess, now), now)
+	missing := l.gaps.Due(due[:0], l.film.track.owner.uplink.recentRTT(*sess, now), now)
 	again := l.gaps.Missing() && !l.asking
 	if again {
 		l.asking = true

@@ -142,7 +142,8 @@ func (v *remoteVideos) of(userID string) *videoTrack {
 }
 
 // StartRemoteView shows a user's video in sink: from here on it is sent to this
-// client, beginning with a key frame, of which OnFirstVideoFrame tells. A view
+// client, beginning with a key frame, the last that there was if it is new enough
+// or until there is another; OnFirstVideoFrame tells of it. A view
 // that was started before is replaced. It ends with the user's camera: one that
 // is opened again wants another StartRemoteView. Errors: one that says so if
 // the user has no camera on.
@@ -203,7 +204,7 @@ func (t *videoTrack) receive(packet []byte, now time.Time) {
 	if t.order == nil {
 		t.order = forward.NewOrder(videoOrder)
 	}
-	if _, jumped := t.gaps.Received(h.SequenceNumber, now); jumped {
+	if t.gaps.Received(h.SequenceNumber, now) {
 		t.order.Restart()
 		t.frames.Reset()
 		t.keyed = false
@@ -254,7 +255,7 @@ func (t *videoTrack) look(now time.Time) {
 	sess := t.client.link.Load().sess
 	var due [32]uint16
 	t.gaps.Wait = videoWait
-	missing, _ := t.gaps.Due(due[:0], t.client.video.recentRTT(sess, now), now)
+	missing := t.gaps.Due(due[:0], t.client.video.recentRTT(sess, now), now)
 	if t.shown != nil {
 		sendNACK(sess, t.ssrc, missing)
 	}

@@ -74,17 +74,17 @@ func (l *videoLeg) send(from *filmLayer, m *forward.Meta, packet []byte, now tim
 	if !l.way.Packet(m, slow, now) {
 		return
 	}
-	l.put(*sess, m, packet, now, now.Add(videoLifetime))
+	l.put(*sess, m, packet, now)
 	if l.way.Layer() != began { // what came before its beginning did
 		l.catchUp(*sess, from, m.Seq+1, now)
 	}
 }
 
 // put rewrites a packet that passed, and queues it.
-func (l *videoLeg) put(sess transport.Session, m *forward.Meta, packet []byte, now, deadline time.Time) {
+func (l *videoLeg) put(sess transport.Session, m *forward.Meta, packet []byte, now time.Time) {
 	l.way.Rewrite(m, packet)
 	l.to.downlink.sent(l.film.track.ssrc, packet, now)
-	sess.Send(transport.Packet{Flow: l.flow, Class: classVideo, Deadline: deadline, Payload: packet})
+	sess.Send(transport.Packet{Flow: l.flow, Class: classVideo, Deadline: now.Add(videoLifetime), Payload: packet})
 }
 
 // slow reports whether the receiver does not keep up.
@@ -127,7 +127,7 @@ func (l *videoLeg) catchUp(sess transport.Session, from *filmLayer, seq uint16, 
 			return
 		}
 		if l.way.Packet(&m, false, now) {
-			l.put(sess, &m, l.buf[:n], now, now.Add(videoLifetime))
+			l.put(sess, &m, l.buf[:n], now)
 		}
 		seq++
 	}
@@ -153,7 +153,9 @@ func (l *videoLeg) begin(now time.Time) {
 		l.catchUp(*sess, from, first, now)
 		return
 	}
-	from.keys.want()
+	if l.mayAsk(now) {
+		from.keys.want()
+	}
 	l.showStill(*sess, from, now)
 }
 
@@ -168,7 +170,7 @@ func (l *videoLeg) showStill(sess transport.Session, from *filmLayer, now time.T
 			break
 		}
 		if l.way.Packet(&m, false, now) {
-			l.put(sess, &m, l.buf[:n], now, now.Add(videoLifetime))
+			l.put(sess, &m, l.buf[:n], now)
 		}
 	}
 	l.way.Restart()

@@ -30,42 +30,41 @@ const (
 	maxAsks = 8
 )
 
-// Received takes a packet's number, and reports whether it had been missing.
-// jumped says that the numbers begin anew.
-func (g *Gaps) Received(seq uint16, now time.Time) (was, jumped bool) {
+// Received takes a packet's number, and reports whether the numbers begin anew.
+func (g *Gaps) Received(seq uint16, now time.Time) (jumped bool) {
 	if !g.started {
 		g.started, g.highest = true, seq
-		return false, false
+		return false
 	}
 	ahead := int16(seq - g.highest)
 	switch {
 	case ahead > maxJump || ahead < -maxJump:
 		g.n = 0
 		g.highest = seq
-		return false, true
+		return true
 	case ahead <= 0:
 		for i := range g.n {
 			if g.missing[i].seq == seq {
-				g.remove(i)
-				return true, false
+				copy(g.missing[i:g.n], g.missing[i+1:g.n])
+				g.n--
+				break
 			}
 		}
-		return false, false
+		return false
 	}
-	for s := g.highest + 1; s != seq; s++ {
-		if g.n == maxMissing {
-			g.remove(0)
-		}
+	// The newest count: what there is no room for goes at once, so that a sender
+	// who skips numbers on purpose costs no more than another.
+	gap := min(int(ahead)-1, maxMissing)
+	if over := g.n + gap - maxMissing; over > 0 {
+		copy(g.missing[:], g.missing[over:g.n])
+		g.n -= over
+	}
+	for s := seq - uint16(gap); s != seq; s++ {
 		g.missing[g.n] = missing{seq: s, since: now}
 		g.n++
 	}
 	g.highest = seq
-	return false, false
-}
-
-func (g *Gaps) remove(i int) {
-	copy(g.missing[i:g.n], g.missing[i+1:g.n])
-	g.n--
+	return false
 }
 
 // Waits reports whether a number is missing and may still come.
@@ -81,13 +80,10 @@ func (g *Gaps) Waits(seq uint16) bool {
 // Missing reports whether any are.
 func (g *Gaps) Missing() bool { return g.n > 0 }
 
-// Forget gives up all that are missing.
-func (g *Gaps) Forget() { g.n = 0 }
-
 // Due appends the numbers to ask for now, and gives up those that have been
-// missing for too long: how many. Each is asked for again when an answer should
-// have come, rtt being the round trip.
-func (g *Gaps) Due(into []uint16, rtt time.Duration, now time.Time) (due []uint16, given int) {
+// missing for too long. Each is asked for again when an answer should have come,
+// rtt being the round trip.
+func (g *Gaps) Due(into []uint16, rtt time.Duration, now time.Time) []uint16 {
 	wait := g.Wait
 	if wait == 0 {
 		wait = 400 * time.Millisecond
@@ -96,7 +92,6 @@ func (g *Gaps) Due(into []uint16, rtt time.Duration, now time.Time) (due []uint1
 	for _, m := range g.missing[:g.n] {
 		age := now.Sub(m.since)
 		if age >= wait {
-			given++
 			continue
 		}
 		if age >= reorderTime && m.times < maxAsks && (m.times == 0 || now.Sub(m.asked) >= rtt+10*time.Millisecond) && age+rtt/2 < wait {
@@ -107,5 +102,5 @@ func (g *Gaps) Due(into []uint16, rtt time.Duration, now time.Time) (due []uint1
 		kept = append(kept, m)
 	}
 	g.n = len(kept)
-	return into, given
+	return into
 }

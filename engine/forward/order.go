@@ -10,7 +10,6 @@ type Order struct {
 }
 
 type ordered struct {
-	seq    uint16
 	used   bool
 	packet []byte
 }
@@ -43,7 +42,7 @@ func (o *Order) Push(seq uint16, packet []byte) {
 	if s.used {
 		return
 	}
-	s.seq, s.used = seq, true
+	s.used = true
 	s.packet = append(s.packet[:0], packet...)
 	o.waiting++
 }

@@ -39,9 +39,9 @@ func ReadMeta(packet []byte, at int, seq uint16, timestamp uint32, last bool) (m
 // none, begins and changes the size with key frames only, and numbers what it
 // passes so that it looks like one stream.
 type Video struct {
-	layer, want     int   // the size that is sent, or -1, and that which should be
-	tid, wantTID    uint8 // the highest temporal layers, likewise
-	paused, waiting bool  // nothing is sent; nothing until a key frame
+	layer, want  int   // the size that is sent, or -1, and that which should be
+	tid, wantTID uint8 // the highest temporal layers, likewise
+	waiting      bool  // nothing is sent until a key frame
 
 	// The frame at hand.
 	frame   uint32 // its timestamp
@@ -93,22 +93,13 @@ func (v *Video) Want(layer int, tid uint8) {
 	}
 }
 
-// Pause stops sending, for instance as there is no bandwidth; afterwards it
-// begins with a key frame.
-func (v *Video) Pause(on bool) {
-	if on {
-		v.waiting = true
-	}
-	v.paused = on
-}
-
 // Restart makes it wait for a key frame: the receiver has lost what others refer
 // to, or what follows was dropped.
 func (v *Video) Restart() { v.waiting = true }
 
 // Wants reports whether it waits for a key frame, and of which size.
 func (v *Video) Wants() (layer int, waits bool) {
-	return v.want, !v.paused && (v.waiting || v.layer != v.want)
+	return v.want, v.waiting || v.layer != v.want
 }
 
 // Layer is the size that is sent, or -1.
@@ -119,9 +110,6 @@ func (v *Video) Layer() int { return v.layer }
 // does not keep up: a frame that begins now is left out, and if others refer to
 // it they are too, until a key frame.
 func (v *Video) Packet(m *Meta, congested bool, now time.Time) bool {
-	if v.paused {
-		return false
-	}
 	if m.First && m.Key && m.Layer == v.want && (v.waiting || v.layer != v.want) && (!congested || v.layer > v.want) {
 		congested = false
 		v.change(m, now)
@@ -206,7 +194,7 @@ func (v *Video) passes(m *Meta, congested bool) bool {
 // Pad takes a number and a time for a packet that carries nothing, between two
 // frames. It reports false within a frame, and while nothing is sent.
 func (v *Video) Pad() (seq uint16, timestamp uint32, ok bool) {
-	if !v.began || v.waiting || v.paused || !v.ended {
+	if !v.began || v.waiting || !v.ended {
 		return 0, 0, false
 	}
 	v.seqOff--

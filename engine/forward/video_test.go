@@ -306,28 +306,35 @@ func TestGaps(t *testing.T) {
 	g.Received(seq, now)
 	g.Received(seq+4, now)
 	rtt := 50 * time.Millisecond
-	if due, _ := g.Due(nil, rtt, now); len(due) != 0 {
+	if due := g.Due(nil, rtt, now); len(due) != 0 {
 		t.Errorf("asked at once for %v: they may be late", due)
 	}
 	now = now.Add(6 * time.Millisecond)
-	due, _ := g.Due(nil, rtt, now)
+	due := g.Due(nil, rtt, now)
 	if len(due) != 3 || due[0] != seq+1 || due[2] != seq+3 {
 		t.Errorf("asked for %v after %d and %d", due, seq, seq+4)
 	}
-	if was, _ := g.Received(seq+2, now); !was {
-		t.Error("a missing packet was not missing")
+	g.Received(seq+2, now)
+	if g.Waits(seq+2) || !g.Waits(seq+1) {
+		t.Error("what came is still missing, or what did not is not")
 	}
-	if due, _ := g.Due(nil, rtt, now.Add(40*time.Millisecond)); len(due) != 0 {
+	if due := g.Due(nil, rtt, now.Add(40*time.Millisecond)); len(due) != 0 {
 		t.Errorf("asked again for %v before an answer could come", due)
 	}
-	if due, _ := g.Due(nil, rtt, now.Add(61*time.Millisecond)); len(due) != 2 {
+	if due := g.Due(nil, rtt, now.Add(61*time.Millisecond)); len(due) != 2 {
 		t.Errorf("asked again for %v", due)
 	}
-	if _, given := g.Due(nil, rtt, now.Add(time.Second)); given != 2 || g.Missing() {
-		t.Errorf("%d given up", given)
+	if due := g.Due(nil, rtt, now.Add(time.Second)); len(due) != 0 || g.Missing() {
+		t.Errorf("after a second %v are asked for", due)
 	}
-	if _, jumped := g.Received(seq+3000, now); !jumped || g.Missing() {
+	if !g.Received(seq+3000, now) || g.Missing() {
 		t.Error("a jump of 3000 is a gap")
+	}
+	for at := seq + 3000; at != seq+3000+4*300; at += 300 {
+		g.Received(at+300, now)
+		if !g.Waits(at+299) || !g.Waits(at+300-maxMissing) || g.Waits(at+299-maxMissing) || g.n != maxMissing {
+			t.Fatalf("of a gap of 299 %d are missing", g.n)
+		}
 	}
 }
 

@@ -51,8 +51,7 @@ const NumClasses = 3
 // A Packet is one RTP or RTCP packet to be sent.
 type Packet struct {
 	// Flow is the flow identifier, 1 to 2^62-1 (0 only where there are no
-	// bundles, in a RoQSession). Identifiers below 64 take one
-	// byte on the wire.
+	// bundles, in a RoQSession). Identifiers below 64 take one byte on the wire.
 	Flow uint64
 	// Class is the packet's class, 0 to NumClasses-1.
 	Class Class

@@ -80,10 +80,11 @@ func bundles(e *env) {
 				}
 			}
 		}
-		after := server.Stats()
-		for late := time.Now().Add(patience); after.MediaSent-before.MediaSent < batches*size && time.Now().Before(late); after = server.Stats() {
-			time.Sleep(time.Millisecond) // what was delivered is counted a moment later
-		}
+		var after transport.Stats
+		e.eventually("what was delivered is counted", func() bool {
+			after = server.Stats()
+			return after.MediaSent-before.MediaSent >= batches*size
+		})
 		used[k] = after.PacketsSent - before.PacketsSent
 		if sent := after.MediaSent - before.MediaSent; sent != batches*size {
 			e.Errorf("%d packets counted as sent, of %d", sent, batches*size)

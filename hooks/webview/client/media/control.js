@@ -149,6 +149,9 @@ const BUCKETS = 11;
 
 /** Measures a rate over the last half second. */
 export class RateMeter {
+  newest = 0;
+  first = -1;
+
   constructor() {
     this.bytes = new Float64Array(BUCKETS);
     this.reset();

@@ -24,13 +24,12 @@ export class Resampler {
     this.line.set(pcm.subarray(0, n), this.length);
     this.length += n;
     let made = 0;
-    const reach = HALF / this.cutoff;
     while (this.at + HALF < this.length && made < into.length) {
       const middle = Math.floor(this.at);
       let sum = 0;
       for (let i = middle - HALF + 1; i <= middle + HALF; i++) {
         const x = (this.at - i) * this.cutoff;
-        const w = x / (reach * this.cutoff);
+        const w = (this.at - i) / HALF;
         if (w <= -1 || w >= 1) continue;
         const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
         sum += this.line[i] * sinc * (0.5 + 0.5 * Math.cos(Math.PI * w));

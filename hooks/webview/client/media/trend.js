@@ -10,6 +10,26 @@ const MAX_BURST = 100;
 const POINTS = 20;
 
 export class Trend {
+  groups = 0; // complete ones, at most two counted
+  firstSent = 0; // of the group that is gathered
+  sent = 0;
+  firstArrived = 0;
+  arrived = 0;
+  lastSent = 0; // of the one before
+  lastArrived = 0;
+  deltas = 0;
+  start = 0;
+  sum = 0; // accumulated delay
+  smoothed = 0;
+  next = 0;
+  threshold = 12.5;
+  adapted = 0;
+  over = 0; // how long the trend has been above the threshold
+  overCount = 0;
+  previous = 0;
+  /** NORMAL, OVERUSE or UNDERUSE. */
+  usage = NORMAL;
+
   constructor() {
     this.x = new Float64Array(POINTS);
     this.y = new Float64Array(POINTS);

@@ -63,13 +63,17 @@ export class PlayBuffer {
   }
 
   /**
-   * Takes decoded sound.
+   * Takes decoded sound; none for a packet that came too late.
    * @param {number} timestamp 32 bits, of the first sample
    * @param {Float32Array} pcm one side after the other
    */
   push(timestamp, pcm) {
     const n = pcm.length / this.channels;
-    if (n === 0 || n > MOST) return;
+    if (n > MOST) return;
+    if (n === 0) { // it came when its place had been filled
+      if (this.any) this.delays.add(this.last + step32(timestamp, this.base), this.out - this.last - step32(timestamp, this.base));
+      return;
+    }
     const step = this.any ? step32(timestamp, this.base) : 0;
     if (Math.abs(step) > JUMP) {
       this.active = false;

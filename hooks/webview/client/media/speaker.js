@@ -85,12 +85,13 @@ export class Speaker {
   /** @param {string} deviceId "" for the default one */
   async setSink(deviceId) {
     this.sink = deviceId;
-    if (!this.ctx) return;
-    if (typeof this.ctx.setSinkId !== "function") {
+    const ctx = /** @type {(AudioContext & {setSinkId?: (id: string) => Promise<void>}) | null} */ (this.ctx);
+    if (!ctx) return;
+    if (typeof ctx.setSinkId !== "function") {
       if (deviceId) throw new DOMException("this browser does not let a page choose the loudspeaker", "NotSupportedError");
       return;
     }
-    await this.ctx.setSinkId(deviceId);
+    await ctx.setSinkId(deviceId);
   }
 
   /** @param {boolean} on */

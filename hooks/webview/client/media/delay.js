@@ -6,6 +6,8 @@ const BUCKET = 9600; // 200 ms of sound
 const BUCKETS = 50;
 const BREAK = 384; // how much delay is worth avoiding one break in all buckets
 const SHARE = 8; // how many samples made up weigh as one of delay
+const CHANGE = 0.5; // how much a sample of change in 200 ms weighs
+const WORST = 9600; // what is later than the fastest by more is no later for this
 
 /** Remembers how late packets were. It counts sound, not time: a pause teaches nothing. */
 export class DelayEstimator {
@@ -38,6 +40,7 @@ export class DelayEstimator {
    */
   add(ts, late) {
     this.stale = true;
+    if (this.n > 0) late = Math.min(late, this.least() + WORST);
     this.inCur++;
     if (this.n === 0 || ts - this.start >= BUCKET || this.start - ts >= BUCKET * BUCKETS) {
       if (this.n > 0) this.cur = (this.cur + 1) % BUCKETS;
@@ -58,35 +61,88 @@ export class DelayEstimator {
     return m;
   }
 
-  /** The delay that costs least. */
+  /**
+   * The delay that costs least: a constant one over all that is remembered, or one
+   * that follows the network, whichever would have been cheaper.
+   */
   target() {
-    if (this.n === 0) return 0;
-    if (!this.stale) return this.best;
+    if (this.n === 0 || !this.stale) return this.best;
     this.stale = false;
     // A delay below the fastest of the last packets breaks the sound for certain.
     let floor = this.min[this.cur];
     const before = (this.cur + BUCKETS - 1) % BUCKETS;
     if (this.inCur < 4 && before < this.n) floor = Math.min(floor, this.min[before]);
-    const s = this.sorted;
-    for (let k = 0; k < this.n; k++) {
-      let i = k;
-      for (; i > 0 && s[i - 1] < this.max[k]; i--) s[i] = s[i - 1];
-      s[i] = this.max[k];
+    for (let i = 0; i < this.n; i++) this.insert(i, this.max[i]);
+    const still = this.cheapest(this.n, floor);
+    this.best = still;
+    if (this.n < 10) return this.best;
+    const stillCost = this.cost;
+    // One that keeps a margin above the latest packets: cheap where the network
+    // changes slowly. Every change of it is sound stretched or cut.
+    const n = this.n - 2;
+    let level = 0;
+    let change = 0;
+    for (let i = 0; i < n; i++) {
+      level += this.base(i) / n;
+      if (i + 1 < n) change += Math.abs(this.base(i) - this.base(i + 1)) / n;
+      this.insert(i, this.ago(i) - this.base(i));
     }
-    this.best = s[0];
-    let cost = s[0];
-    let over = 0; // the sum of the maxima above v
-    for (let i = 0; i < this.n; i++) {
-      const v = Math.max(s[i], floor);
-      const broken = over - i * v;
-      over += s[i];
-      const c = v + i * BREAK + broken / SHARE;
-      if (c < cost) {
-        this.best = v;
-        cost = c;
-      }
-      if (v === floor) break;
+    const margin = this.cheapest(n, 0);
+    if (level + change * CHANGE + this.cost < stillCost) {
+      this.best = Math.max(floor, Math.max(this.ago(0), this.ago(1), this.ago(2)) + margin);
     }
     return this.best;
   }
+
+  /**
+   * The latest of i buckets ago.
+   * @param {number} i
+   */
+  ago(i) {
+    return this.max[(this.cur - i + BUCKETS) % BUCKETS];
+  }
+
+  /**
+   * What was known of it before.
+   * @param {number} i
+   */
+  base(i) {
+    return Math.max(this.ago(i + 1), this.ago(i + 2));
+  }
+
+  /**
+   * Puts a value among the k that are sorted, the largest first.
+   * @param {number} k
+   * @param {number} v
+   */
+  insert(k, v) {
+    let i = k;
+    for (; i > 0 && this.sorted[i - 1] < v; i--) this.sorted[i] = this.sorted[i - 1];
+    this.sorted[i] = v;
+  }
+
+  /**
+   * The delay of the n sorted ones that costs least, but no less than floor: each
+   * that is above it is one break, as long as it is above. Its cost is in `cost`.
+   * @param {number} n
+   * @param {number} floor
+   */
+  cheapest(n, floor) {
+    let best = this.sorted[0];
+    this.cost = best;
+    let over = 0; // the sum of those above v
+    for (let i = 0; i < n; i++) {
+      const v = Math.max(this.sorted[i], floor);
+      const c = v + i * BREAK + (over - i * v) / SHARE;
+      over += this.sorted[i];
+      if (c < this.cost) {
+        best = v;
+        this.cost = c;
+      }
+      if (v === floor) break;
+    }
+    return best;
+  }
+
+  cost = 0;
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 )
 
 const (
@@ -72,21 +71,26 @@ func (h *Handler) user(w http.ResponseWriter, r *http.Request) (Credentials, boo
 }
 
 func (h *Handler) contacts(w http.ResponseWriter, r *http.Request) {
+	list := []Contact{} // [] and not null
+	if h.cfg.Contacts == nil {
+		answer(w, http.StatusOK, list)
+		return
+	}
 	userID, ok := h.shown(w, r)
 	if !ok {
 		return
 	}
-	list := []Contact{}
-	if h.cfg.Contacts != nil {
-		got, err := h.cfg.Contacts(r.Context(), userID)
-		if err != nil {
-			h.log.ErrorContext(r.Context(), "webview: no contacts", "user", userID, "err", err)
-			fail(w, http.StatusServiceUnavailable, "The contacts cannot be loaded now.")
-			return
-		}
-		list = append(list, got...)
+	got, err := h.cfg.Contacts(r.Context(), userID)
+	if err != nil {
+		h.log.ErrorContext(r.Context(), "webview: no contacts", "user", userID, "err", err)
+		fail(w, http.StatusServiceUnavailable, "The contacts cannot be loaded now.")
+		return
 	}
-	list = slices.DeleteFunc(list, func(c Contact) bool { return c.UserID == userID })
+	for _, c := range got {
+		if c.UserID != userID {
+			list = append(list, c)
+		}
+	}
 	answer(w, http.StatusOK, list)
 }
 

@@ -109,8 +109,7 @@ export class CallScreen {
     this.line.hidden = mine === 0 || dialling;
     if (this.line.dataset.quality !== mine + words.language) {
       this.line.dataset.quality = mine + words.language;
-      put(this.line, [bars(fullBars(mine)), document.createTextNode(t("quality." + mine))]);
-      this.line.title = t("quality", { words: t("quality." + mine) });
+      put(this.line, [bars(fullBars(mine)), document.createTextNode(t("quality", { words: t("quality." + mine) }))]);
     }
 
     // The people.
@@ -120,7 +119,7 @@ export class CallScreen {
       if (!tile) this.tiles.set(p.userID, tile = new Tile(app));
       const state = p.presence === "in" ? "" : { invited: t("call.ringing"), rejected: t("call.rejected"), busy: t("call.busy"), noAnswer: t("call.noAnswer") }[p.presence];
       tile.update({ name: (p.userID === call.sponsor && call.nick) || app.name(p.userID), userID: p.userID, muted: p.presence === "in" && call.begun && !p.audio, video: p.video, picture: p.picture,
-        volume: p.volume, voice: p.voice, quality: call.begun && p.presence === "in" ? p.quality : 0, floor: call.floor === p.userID, state });
+        volume: p.volume, voice: p.voice, quality: call.begun && p.presence === "in" ? p.quality : 0, floor: call.floor === p.userID, state, aspect: p.aspect });
       return tile;
     });
     for (const [u, tile] of this.tiles) {
@@ -172,6 +171,10 @@ export class CallScreen {
   /** tick shows the time. @param {import("./model.js").Call} call */
   tick(call) {
     const { t } = this.app;
+    for (const [u, tile] of this.tiles) { // a picture may change its shape
+      const canvas = tile.slot.querySelector("canvas");
+      if (canvas?.width && canvas.height && call.people.get(u)?.picture) tile.el.style.setProperty("--es-aspect", String(canvas.width / canvas.height));
+    }
     text(this.time, call.begun ? clock(Date.now() - call.begunAt) : t(call.outgoing ? "call.calling" : "call.entering"));
   }
 
@@ -181,7 +184,10 @@ export class CallScreen {
     if (this.stage.classList.contains("es-grid") && n) {
       const { columns, rows } = gridShape(n, this.stage.clientWidth, this.stage.clientHeight);
       this.stage.style.setProperty("--es-columns", String(columns));
-      this.stage.style.setProperty("--es-rows", String(rows));
+      const last = n - columns * (rows - 1); // in the last row, which stands in the middle
+      [...this.stage.children].forEach((tile, i) => {
+        /** @type {HTMLElement} */ (tile).style.gridColumnStart = i === n - last && last < columns ? String(columns - last + 1) : "";
+      });
     }
     this.picture.settle();
     this.window.settle();

@@ -3,7 +3,7 @@
 
 /**
  * @typedef {"invited"|"in"|"rejected"|"busy"|"noAnswer"} Presence
- * @typedef {{userID: string, presence: Presence, audio: boolean, video: boolean, picture: boolean,
+ * @typedef {{userID: string, presence: Presence, audio: boolean, video: boolean, picture: boolean, aspect: number,
  *   volume: number, voice: boolean, quality: number}} Person
  */
 
@@ -64,7 +64,7 @@ export class Call {
   person(userID) {
     let p = this.people.get(userID);
     if (!p) {
-      p = { userID, presence: "invited", audio: false, video: false, picture: false, volume: 0, voice: false, quality: 0 };
+      p = { userID, presence: "invited", audio: false, video: false, picture: false, aspect: 0, volume: 0, voice: false, quality: 0 };
       this.people.set(userID, p);
       this.everybody.add(userID);
     }
@@ -188,7 +188,7 @@ export function gridShape(n, width, height) {
   for (let columns = 1; columns <= n; columns++) {
     const rows = Math.ceil(n / columns);
     const w = width / columns, tall = height / rows;
-    const fit = Math.min(w, tall * 1.5) * Math.min(tall, w * 1.2);
+    const fit = Math.min(w, tall * 1.5) * Math.min(tall, w * 0.9);
     if (fit > area * 1.001) {
       area = fit;
       best = { columns, rows };

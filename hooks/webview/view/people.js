@@ -24,7 +24,7 @@ export class People {
     this.status = h("span", { class: "es-status" });
     this.count = h("span", {});
     this.group = h("div", { class: "es-group", role: "group" }, this.count,
-      h("button", { class: "es-button es-small", type: "button", onclick: () => { this.chosen.clear(); this.draw(true); this.search.focus(); } }, t("idle.clear")),
+      h("button", { class: "es-round es-plain", type: "button", "aria-label": t("idle.clear"), title: t("idle.clear"), onclick: () => { this.chosen.clear(); this.draw(true); this.search.focus(); } }, icon("close")),
       h("button", { class: "es-button es-small es-primary", type: "button", onclick: () => this.callGroup(audio) }, icon("phone"), t("idle.voice")),
       h("button", { class: "es-button es-small es-primary", type: "button", onclick: () => this.callGroup(video) }, icon("camera"), t("idle.video")));
     this.more = h("button", { class: "es-button", type: "button", onclick: () => this.load(true) }, t("idle.more"));

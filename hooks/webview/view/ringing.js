@@ -18,7 +18,7 @@ export class Ringing {
       return { el, words };
     };
     this.decline = answer("decline", "hangup", () => app.client.reject());
-    this.ignore = answer("ignore", "minimise", () => app.client.ignore());
+    this.ignore = answer("ignore", "close", () => app.client.ignore());
     this.voice = answer("voice", "phone", () => app.accept(false));
     this.accept = answer("accept", "phone", () => app.accept(true));
     this.silence = h("button", { class: "es-button es-small es-quiet", type: "button", onclick: () => { app.bell.stop(); this.silence.hidden = true; this.el.focus(); } }, icon("bellOff"), h("span", {}));

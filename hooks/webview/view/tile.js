@@ -52,7 +52,7 @@ export class Tile {
     el.classList.toggle("es-floor", s.floor);
     el.classList.toggle("es-away", Boolean(s.state));
     el.style.setProperty("--es-volume", String(s.voice ? Math.round(s.volume) / 100 : 0));
-    el.style.setProperty("--es-aspect", String(s.aspect ?? 0));
+    el.style.setProperty("--es-aspect", String(s.aspect || 4 / 3));
     const words = t("quality", { words: t("quality." + s.quality) });
     this.quality.hidden = s.quality === 0;
     if (this.bars !== s.quality) {

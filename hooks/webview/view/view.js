@@ -571,9 +571,9 @@ export class View {
     });
   }
 
-  /** @param {string} user */
-  onFirstVideoFrame(user) {
-    this.change((call) => { call.person(user).picture = true; });
+  /** @param {string} user @param {number} width @param {number} height */
+  onFirstVideoFrame(user, width, height) {
+    this.change((call) => { Object.assign(call.person(user), { picture: true, aspect: width / height || 0 }); });
   }
 
   /** @param {number} _from @param {number} to */

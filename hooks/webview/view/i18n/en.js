@@ -17,7 +17,7 @@ export default {
   "app.sigExpiredTitle": "Your sign-in has expired",
   "app.sigExpired": "Sign in again, or open a new link, to call and be called.",
   "app.closedTitle": "The connection is closed",
-  "app.you": "you",
+  "app.you": "You",
   "app.signedInAs": "Signed in as {name}",
 
   // People and calls before
@@ -60,7 +60,7 @@ export default {
   "ring.silence": "Silence the bell",
   "ring.title": "{name} is calling",
   "call.calling": "Calling…",
-  "call.cancel": "Cancel the call",
+  "call.cancel": "Cancel",
   "call.entering": "Connecting the call…",
   "call.title": "Call with {names}",
   "call.groupTitle": "Group call, {n} people",

@@ -57,7 +57,7 @@ export default {
   "ring.silence": "静音铃声",
   "ring.title": "{name} 来电",
   "call.calling": "正在呼叫…",
-  "call.cancel": "取消呼叫",
+  "call.cancel": "取消",
   "call.entering": "正在接通…",
   "call.title": "与 {names} 通话",
   "call.groupTitle": "群组通话，{n} 人",

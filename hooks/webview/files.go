@@ -9,9 +9,9 @@ import (
 )
 
 // The pages' files: those of client/ and view/ and of their folders, without
-// tests. [^t] leaves out the folders named test.
+// tests. [^t] leaves out the folders named test and test-view.
 //
-//go:embed */*.js */*.css */*.html */[^t]*/*.js
+//go:embed [^t]*/*.js [^t]*/*.css [^t]*/*.html [^t]*/[^t]*/*.js
 var embedded embed.FS
 
 // A file is one that is served, with its headers.

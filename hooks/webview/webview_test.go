@@ -102,7 +102,7 @@ func TestFiles(t *testing.T) {
 
 func TestNoOtherFiles(t *testing.T) {
 	for _, path := range []string{
-		"/call/view/test/gallery.html", "/call/view/test/gallery.js", "/call/client/test/client.test.js", "/call/view", "/call/view/",
+		"/call/test-view/gallery.html", "/call/test-view/gallery.js", "/call/view/test/model.test.js", "/call/client/test/client.test.js", "/call/view", "/call/view/",
 		"/call/webview.go", "/call/view/../webview.go", "/call/view/%2e%2e/webview.go", "/call//etc/passwd", "/call/view/app.js/",
 	} {
 		if r := ask(t, host(), httptest.NewRequest("GET", path, nil)); r.StatusCode != 404 {

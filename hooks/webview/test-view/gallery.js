@@ -1,6 +1,6 @@
 // Every state of the view, without a server: gallery.html?state=ringing-video&theme=dark&lang=zh.
 // The states are the keys of states; `window.states` has them for a test.
-import { mount } from "../index.js";
+import { mount } from "../view/index.js";
 
 const asked = new URLSearchParams(location.search);
 

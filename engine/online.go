@@ -6,8 +6,8 @@ import (
 )
 
 // Online says which of some users are signed in, in the order in which they are
-// given, or without arguments who is at all, sorted. A user on several devices
-// is one; one whose connection was lost counts until
+// given, or without arguments, or with an empty list, who is at all, sorted. A
+// user on several devices is one; one whose connection was lost counts until
 // ServerConfig.ReconnectWindow is over, and a foreign endpoint's user for as
 // long as it is connected. It may be called from any goroutine, hooks'
 // included.

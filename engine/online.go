@@ -12,11 +12,15 @@ import (
 // long as it is connected. It may be called from any goroutine, hooks'
 // included.
 func (s *Server) Online(userIDs ...string) []string {
+	if len(userIDs) == 0 {
+		s.mu.Lock()
+		all := slices.Collect(maps.Keys(s.users))
+		s.mu.Unlock()
+		slices.Sort(all)
+		return all
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(userIDs) == 0 {
-		return slices.Sorted(maps.Keys(s.users))
-	}
 	var online []string
 	for _, u := range userIDs {
 		if len(s.users[u]) > 0 {

@@ -198,6 +198,7 @@ export class Core {
         this.#onEvent(msg.event, msg.n, msg.epoch);
         return;
       case "lost":
+        if (this.leaving) return;
         this.#state("reconnecting", msg.reason);
         this.callbacks.post("onWarning", Code.Reconnecting, `reconnecting: ${msg.reason}`);
         return;

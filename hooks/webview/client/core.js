@@ -48,7 +48,7 @@ import { Store, takeLock } from "./store.js";
  * @property {Pick<Window, "addEventListener"|"removeEventListener">} [network] tells of "online" and "offline"
  */
 
-const lockWait = 1000;
+const lockWait = 3000;
 const startTimeout = 30_000;
 const closeTimeout = 1000;
 

@@ -4,7 +4,7 @@ import {
   bad, checkBool, checkElement, checkInteger, checkMedia, checkMode, checkPose, checkRoomID, checkText, checkUserID, checkUserIDs,
   isCallID,
 } from "./check.js";
-import { asCallError, CallError, Code, MediaType, noCall } from "./codes.js";
+import { asCallError, CallError, Code, noCall } from "./codes.js";
 import { checkConfig } from "./config.js";
 import { Core } from "./core.js";
 import { whyUnsupported } from "./support.js";

@@ -48,7 +48,7 @@ import { Store, takeLock } from "./store.js";
  * @property {Pick<Window, "addEventListener"|"removeEventListener">} [network] tells of "online" and "offline"
  */
 
-const lockWait = 1000;
+const lockWait = 3000;
 const startTimeout = 30_000;
 const closeTimeout = 1000;
 
@@ -198,6 +198,7 @@ export class Core {
         this.#onEvent(msg.event, msg.n, msg.epoch);
         return;
       case "lost":
+        if (this.leaving) return;
         this.#state("reconnecting", msg.reason);
         this.callbacks.post("onWarning", Code.Reconnecting, `reconnecting: ${msg.reason}`);
         return;

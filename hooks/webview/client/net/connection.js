@@ -3,7 +3,7 @@
 
 import { CallError, Code } from "../codes.js";
 import { DatagramWriter } from "./datagrams.js";
-import { encodeFrame, FrameReader } from "./framing.js";
+import { encodeFrame, FrameReader, FramingError } from "./framing.js";
 
 /** The subprotocol that is offered. */
 export const subprotocol = "earshot-1";
@@ -152,7 +152,7 @@ export class Connection {
   /** @param {Uint8Array} frame */
   sendFrame(frame) {
     if (this.#over) return;
-    this.#control.write(frame).catch((err) => this.#ended(0, `the control stream broke: ${err?.message ?? err}`));
+    this.#control.write(frame).catch(() => setTimeout(() => this.#fail("the control stream broke"), 100));
   }
 
   /**
@@ -216,10 +216,10 @@ export class Connection {
         if (this.#inbox.length > 0) this.#arrived?.();
       }
     } catch (err) {
-      // What is no message ends the connection; so does the stream's own end.
-      const why = err instanceof Error ? err.message : String(err);
-      this.#fail(`the control stream cannot be read: ${why}`);
-      return;
+      if (err instanceof FramingError) { // what is no message ends the connection
+        this.#fail(`the server sent ${err.message}`);
+        return;
+      }
     }
     // The reason for the end comes with the connection's, if it does.
     setTimeout(() => this.#fail("the server ended the control stream"), 100);

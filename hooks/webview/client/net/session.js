@@ -440,7 +440,7 @@ export class Session {
     } catch (err) {
       if (this.#ended) return;
       if (err instanceof Refused) {
-        this.#again(Code.Disconnected, err.message, EndReason.ByServer);
+        this.#again(Code.Disconnected, "the server does not know this session any more", EndReason.ByServer);
       } else {
         this.#again(Code.Disconnected, `the connection was lost for longer than ${this.#windowMS} ms`, EndReason.Offline);
       }

@@ -111,9 +111,12 @@ test("another rate becomes 48 kHz with the same tone", () => {
       const pcm = Float32Array.from({ length: chunk }, (_, k) => 0.5 * Math.sin((2 * Math.PI * 440 * (i * chunk + k)) / rate));
       const made = r.process(pcm, chunk, into);
       for (let k = 0; k < made; k++) {
-        if (last <= 0 && into[k] > 0) crossings++;
-        last = into[k];
-        sum += last * last;
+        if (into[k] < -0.1) last = -1;
+        if (last < 0 && into[k] > 0.1) {
+          crossings++;
+          last = 1;
+        }
+        sum += into[k] * into[k];
       }
       n += made;
     }

@@ -34,8 +34,10 @@ function run({ seconds, capacity, loss = 0, most = Infinity, reports = () => tru
       for (let i = 0; i < n; i++) {
         const size = Math.round(bytes / n);
         s.sent(7, seq, size, t);
-        free = Math.max(free, t) + (size * 8000) / capacity(t);
-        if (rnd() >= loss && free - t < 500) line.push({ at: free + 20, seq });
+        if (free - t < 500) {
+          free = Math.max(free, t) + (size * 8000) / capacity(t);
+          if (rnd() >= loss) line.push({ at: free + 20, seq });
+        }
         queue = Math.max(queue, t > (seconds - 5) * 1000 ? free - t : 0);
         seq = (seq + 1) & 0xffff;
       }

@@ -44,9 +44,9 @@ test("muted sends nothing, and time goes on", () => {
   const { s, sent, talk, pause } = sender();
   s.publish(track);
   talk(2);
-  s.muted = true;
+  s.mute(true);
   talk(5);
-  s.muted = false;
+  s.mute(false);
   talk(1);
   pause(2_000_000); // the device was away
   talk(1);

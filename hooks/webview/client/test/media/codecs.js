@@ -58,6 +58,7 @@ class Codec {
 }
 
 class FakeAudioEncoder extends Codec {
+  /** @type {any[]} */
   static made = [];
   n = 0;
   /** @param {any} data */
@@ -67,6 +68,7 @@ class FakeAudioEncoder extends Codec {
 }
 
 class FakeAudioDecoder extends Codec {
+  /** @type {any[]} */
   static made = [];
   /** @type {number[][]} */
   got = [];
@@ -82,6 +84,7 @@ class FakeAudioDecoder extends Codec {
 }
 
 class FakeVideoEncoder extends Codec {
+  /** @type {any[]} */
   static made = [];
   size = 2500;
   n = 0;
@@ -98,6 +101,7 @@ class FakeVideoEncoder extends Codec {
 }
 
 class FakeVideoDecoder extends Codec {
+  /** @type {any[]} */
   static made = [];
   /** @type {any[]} */
   got = [];

@@ -9,7 +9,8 @@ import { readRTP, RTPHeader, step16, step32 } from "./rtp.js";
 import { VoiceDetector } from "./vad.js";
 
 const HELD = 32; // packets that wait for one before them, a power of two
-const PENDING = 128; // packets within the decoder, a power of two
+const PENDING = 64; // packets within the decoder, a power of two
+const BACKLOG = 25; // of them that are worth waiting for
 const HOLD = 150; // ms that they wait, whatever the worklet says
 const GUESSES = 2; // packets concealed of which nothing shows that they were sent
 const LONGEST = 5760; // samples concealed in a row
@@ -264,9 +265,10 @@ export class AudioReceiver {
    * @param {number} kind
    */
   decode(payload, ts, kind) {
+    if (this.into - this.out >= BACKLOG) this.closeDecoder(); // the machine did not keep up: what waits is old
     if (!this.decoder) this.open();
     const d = this.decoder;
-    if (!d || this.into - this.out >= PENDING) return;
+    if (!d) return;
     const i = this.into++ & (PENDING - 1);
     this.pendingTS[i] = ts;
     this.pendingKind[i] = kind;
@@ -353,6 +355,10 @@ export class AudioReceiver {
   close() {
     clearTimeout(this.timer);
     clearTimeout(this.needed);
+    this.closeDecoder();
+  }
+
+  closeDecoder() {
     const decoder = this.decoder;
     this.decoder = null;
     if (decoder && decoder.state !== "closed") decoder.close();

@@ -31,6 +31,7 @@ export class AudioSender {
     /** @type {{flow: number, ssrc: number, payloadType: number, levelExtension: number, trackID: number} | null} */
     this.track = null;
     this.muted = false;
+    this.wishMuted = false; // what the page last asked for
     this.quiet = true; // nothing was sent for the last frame
     this.shift = 0; // samples by which the server wants frames to begin later
     this.skip = 0; // samples to leave out now
@@ -68,8 +69,13 @@ export class AudioSender {
   /** @param {any} track */
   publish(track) {
     this.track = track;
-    this.muted = track.muted === true;
+    this.muted = track.muted === true || this.wishMuted;
     this.quiet = true;
+  }
+
+  /** @param {boolean} on */
+  mute(on) {
+    this.muted = this.wishMuted = on;
   }
 
   unpublish() {

@@ -40,24 +40,27 @@ export class DelayEstimator {
    */
   add(ts, late) {
     this.stale = true;
-    if (this.n > 0) late = Math.min(late, this.least() + WORST);
     this.inCur++;
     if (this.n === 0 || ts - this.start >= BUCKET || this.start - ts >= BUCKET * BUCKETS) {
       if (this.n > 0) this.cur = (this.cur + 1) % BUCKETS;
       this.n = Math.min(this.n + 1, BUCKETS);
       this.start = ts;
       this.inCur = 1;
-      this.max[this.cur] = this.min[this.cur] = late;
+      this.min[this.cur] = late;
+      this.max[this.cur] = Math.min(late, this.least(2) + WORST);
       return;
     }
-    this.max[this.cur] = Math.max(this.max[this.cur], late);
     this.min[this.cur] = Math.min(this.min[this.cur], late);
+    this.max[this.cur] = Math.max(this.max[this.cur], Math.min(late, this.least(2) + WORST));
   }
 
-  /** The lateness of the fastest packet. */
-  least() {
-    let m = this.n > 0 ? this.min[0] : 0;
-    for (let i = 1; i < this.n; i++) m = Math.min(m, this.min[i]);
+  /**
+   * The lateness of the fastest packet in so many buckets.
+   * @param {number} buckets
+   */
+  least(buckets) {
+    let m = this.min[this.cur];
+    for (let i = 1; i < Math.min(buckets, this.n); i++) m = Math.min(m, this.min[(this.cur - i + BUCKETS) % BUCKETS]);
     return m;
   }
 
@@ -69,9 +72,7 @@ export class DelayEstimator {
     if (this.n === 0 || !this.stale) return this.best;
     this.stale = false;
     // A delay below the fastest of the last packets breaks the sound for certain.
-    let floor = this.min[this.cur];
-    const before = (this.cur + BUCKETS - 1) % BUCKETS;
-    if (this.inCur < 4 && before < this.n) floor = Math.min(floor, this.min[before]);
+    const floor = this.least(this.inCur < 4 ? 2 : 1);
     for (let i = 0; i < this.n; i++) this.insert(i, this.max[i]);
     const still = this.cheapest(this.n, floor);
     this.best = still;

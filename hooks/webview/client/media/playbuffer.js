@@ -14,11 +14,13 @@ const GAP = 4800; // a longer gap in the timestamps begins anew
 const DRY = 2880; // so long without sound is a pause
 const JUMP = 480000;
 const FADE = 64;
+const DECAY = 0.95;
 const CHECK = 480; // how often the delay is looked at
 const OFF = 144; // how far it may be off
 const LONGEST = 480; // of a cut
 const OVERLAP = 192;
 const QUIET = 0.003;
+const RECENT = 10; // buckets: 2 s of sound
 
 export class PlayBuffer {
   /**
@@ -41,7 +43,9 @@ export class PlayBuffer {
     this.startAt = 0; // when head is to be played
     this.dry = 0; // samples for which there was nothing
     this.check = 0;
-    this.tailLeft = 0; // the last sample played, fading
+    this.lastLeft = 0; // the last sample played
+    this.lastRight = 0;
+    this.tailLeft = 0; // what sound broke off with, fading
     this.tailRight = 0;
     this.fade = FADE; // samples since sound began
     /** What became of it, in samples but for the first two. */
@@ -52,9 +56,9 @@ export class PlayBuffer {
     this.lateDropped = 0;
   }
 
-  /** The delay now, beyond that of the fastest packet, in samples. */
+  /** The delay now, beyond that of the fastest packet lately, in samples. */
   wait() {
-    return this.active ? Math.max(0, this.out - this.head - this.delays.least()) : 0;
+    return this.active ? Math.max(0, this.out - this.head - this.delays.least(RECENT)) : 0;
   }
 
   /** How much sound there is. */
@@ -87,14 +91,17 @@ export class PlayBuffer {
     }
     this.delays.add(t, this.out - t);
     if (!this.active || t - this.end > GAP) this.begin(t);
-    if (t > this.end) this.silence(t);
+    const rise = t > this.end ? FADE : 0;
+    if (rise) this.silence(t);
     const from = this.end - t;
     if (from >= n) {
       this.lateDropped += n;
       return;
     }
     for (let c = 0; c < this.channels; c++) {
-      for (let i = from; i < n; i++) this.ring[c * RING + ((t + i) & MASK)] = pcm[c * n + i];
+      for (let i = from; i < n; i++) {
+        this.ring[c * RING + ((t + i) & MASK)] = i < rise ? (pcm[c * n + i] * i) / rise : pcm[c * n + i];
+      }
     }
     this.end = t + n;
     this.dry = 0;
@@ -111,7 +118,7 @@ export class PlayBuffer {
     this.head = this.end = this.oldest = t;
     this.startAt = Math.min(this.out + MOST / 2, Math.max(this.out, t + this.want()));
     this.dry = 0;
-    this.fade = 0;
+    this.breakOff();
   }
 
   want() {
@@ -131,7 +138,11 @@ export class PlayBuffer {
       this.oldest = this.head;
     }
     for (let c = 0; c < this.channels; c++) {
-      for (let i = this.end; i < t; i++) this.ring[c * RING + (i & MASK)] = 0;
+      let v = this.head < this.end ? this.ring[c * RING + ((this.end - 1) & MASK)] : 0;
+      for (let i = this.end; i < t; i++) {
+        v = Math.abs(v) < 1e-4 ? 0 : v * DECAY;
+        this.ring[c * RING + (i & MASK)] = v;
+      }
     }
     this.end = t;
   }
@@ -140,7 +151,14 @@ export class PlayBuffer {
   moveTo(head) {
     this.cut += head - this.head;
     this.head = head;
+    this.breakOff();
+  }
+
+  /** What is played next does not follow from what was: it fades in, and that out. */
+  breakOff() {
     this.fade = 0;
+    this.tailLeft = this.lastLeft;
+    this.tailRight = this.lastRight;
   }
 
   /**
@@ -163,32 +181,30 @@ export class PlayBuffer {
       if ((this.check -= n) <= 0) this.adapt(this.out + i);
       const side = this.channels === 2 ? RING : 0;
       const have = Math.min(n - i, this.end - this.head);
-      if (have > 0 && this.dry > 0) this.dry = 0;
       for (let k = 0; k < have; k++, i++) {
         const at = this.head & MASK;
         let l = this.ring[at];
         let r = this.ring[side + at];
         if (this.fade < FADE) {
           const f = ++this.fade / FADE;
+          this.tailLeft *= DECAY;
+          this.tailRight *= DECAY;
           l = l * f + this.tailLeft * (1 - f);
           r = r * f + this.tailRight * (1 - f);
-          if (this.fade === FADE) this.tailLeft = this.tailRight = 0;
         }
         left[i] += l * gain;
         right[i] += r * gain;
+        this.lastLeft = l;
+        this.lastRight = r;
         gain += step;
         this.head++;
-        if (k === have - 1 && this.fade >= FADE) {
-          this.tailLeft = l;
-          this.tailRight = r;
-        }
       }
     }
     if (i < n) {
       if (this.active && this.out + i >= this.startAt) {
         if (this.dry === 0) {
           this.underruns++;
-          this.fade = 0;
+          this.breakOff();
         }
         this.dry += n - i;
         if (this.dry > DRY) this.active = false;
@@ -207,14 +223,16 @@ export class PlayBuffer {
    * @param {number} gain
    */
   decay(left, right, from, to, gain) {
-    if (this.tailLeft === 0 && this.tailRight === 0) return;
+    if (this.lastLeft === 0 && this.lastRight === 0) return;
     for (let i = from; i < to; i++) {
-      this.tailLeft *= 0.95;
-      this.tailRight *= 0.95;
+      this.tailLeft *= DECAY;
+      this.tailRight *= DECAY;
       left[i] += this.tailLeft * gain;
       right[i] += this.tailRight * gain;
     }
     if (Math.abs(this.tailLeft) + Math.abs(this.tailRight) < 1e-4) this.tailLeft = this.tailRight = 0;
+    this.lastLeft = this.tailLeft;
+    this.lastRight = this.tailRight;
   }
 
   /**

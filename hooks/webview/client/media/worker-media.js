@@ -315,7 +315,7 @@ class WorkerMedia {
         this.mic = null;
         break;
       case "micMute":
-        this.voice.muted = m.on;
+        this.voice.mute(m.on);
         break;
       case "camera":
         this.camera?.stop();

@@ -171,10 +171,6 @@ export class CallScreen {
   /** tick shows the time. @param {import("./model.js").Call} call */
   tick(call) {
     const { t } = this.app;
-    for (const [u, tile] of this.tiles) { // a picture may change its shape
-      const canvas = tile.slot.querySelector("canvas");
-      if (canvas?.width && canvas.height && call.people.get(u)?.picture) tile.el.style.setProperty("--es-aspect", String(canvas.width / canvas.height));
-    }
     text(this.time, call.begun ? clock(Date.now() - call.begunAt) : t(call.outgoing ? "call.calling" : "call.entering"));
   }
 

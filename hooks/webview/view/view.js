@@ -90,6 +90,7 @@ export class View {
   setLanguage(language) {
     this.words.language = language;
     attr(this.root, "lang", this.words.tag);
+    attr(this.notices.el, "aria-label", this.t("notice.title"));
     if (this.message) this.redraw?.();
     if (this.people) this.home();
     if (this.ended && this.call) this.end(this.call);
@@ -188,7 +189,7 @@ export class View {
     if (camera) return this.client.accept();
     if (call) call.cameraOn = false;
     await this.client.accept({ camera: false });
-    await this.client.closeCamera();
+    if (this.client.callState?.()?.cameraOn) await this.client.closeCamera();
   }
 
   /** @param {boolean} muted */
@@ -236,9 +237,11 @@ export class View {
     try {
       this.contacts = (await contacts()).filter((c) => c && typeof c.userID === "string");
       this.notices.hide("contacts");
+      this.deaf = false;
     } catch (error) {
       console.debug("earshot:", error);
-      if (!this.notices.shown.has("contacts")) this.notices.show("contacts", this.t("idle.contactsFailed"), { weight: "warning" });
+      if (!this.deaf) this.notices.show("contacts", this.t("idle.contactsFailed"), { weight: "warning" });
+      this.deaf = true; // said once
     }
     this.people?.draw();
   }
@@ -646,6 +649,8 @@ export class View {
 
   /** @type {(() => void)|undefined} signs in again */
   restart = undefined;
+  /** Whether the contacts could not be loaded the last time. */
+  deaf = false;
   /** @type {string} why it is over for good */
   stopped = "";
 }

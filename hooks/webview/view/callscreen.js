@@ -100,7 +100,6 @@ export class CallScreen {
     const label = others.length === 0 ? t("call.waiting") : call.grid && others.length > 2 ? t("call.groupTitle", { n: others.length + 1 }) : words.list(names);
     text(this.title, label);
     attr(this.el, "aria-label", app.mini ? t("call.floating") : t("call.title", { names: words.list(names) }));
-    attr(this.el, "role", app.mini ? "group" : null);
     attr(this.el, "tabindex", app.mini ? "0" : null);
     this.el.classList.toggle("es-mini", app.mini);
     this.tick(call);
@@ -182,7 +181,7 @@ export class CallScreen {
       this.stage.style.setProperty("--es-columns", String(columns));
       const last = n - columns * (rows - 1); // in the last row, which stands in the middle
       [...this.stage.children].forEach((tile, i) => {
-        /** @type {HTMLElement} */ (tile).style.gridColumnStart = i === n - last && last < columns ? String(columns - last + 1) : "";
+        /** @type {HTMLElement} */ (tile).style.gridColumn = i === n - last && last < columns ? `${columns - last + 1} / span 2` : "";
       });
     }
     this.picture.settle();

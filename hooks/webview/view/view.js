@@ -189,7 +189,7 @@ export class View {
     if (camera) return this.client.accept();
     if (call) call.cameraOn = false;
     await this.client.accept({ camera: false });
-    if (this.client.callState?.()?.cameraOn) await this.client.closeCamera();
+    await this.quietly(() => this.client.closeCamera()); // of a client that opened it all the same
   }
 
   /** @param {boolean} muted */

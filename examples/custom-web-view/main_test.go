@@ -50,6 +50,7 @@ func TestRun(t *testing.T) {
 	}{
 		{"GET", "/?user=alice", 200, `src="tavern.js"`},
 		{"GET", "/tavern.js", 200, "enableCustomViewRoute(true)"},
+		{"GET", "/call/client/index.js", 200, "export"},
 		{"POST", "/call/session?user=alice", 200, `"userSig"`},
 		{"POST", "/call/session?user=mallory", 401, "not signed in"},
 	} {

@@ -11,7 +11,7 @@ import (
 // The pages' files, without their tests.
 //
 //go:embed client/*.js client/net/*.js client/media/*.js
-//go:embed view/*.html view/*.css view/*.js view/i18n/*.js
+//go:embed view/*.html view/*.css view/*.svg view/*.js view/i18n/*.js
 var embedded embed.FS
 
 // A file is one that is served, with its headers.
@@ -25,6 +25,7 @@ var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
+	".svg":  "image/svg+xml",
 }
 
 // load reads the files, by their paths.

@@ -196,9 +196,9 @@ export class CallScreen {
     this.app.quietly(() => this.app.client.startRemoteView(userID, tile.slot));
   }
 
-  /** @param {string} userID */
+  /** unwatch forgets who has no picture any more. @param {string} userID */
   unwatch(userID) {
-    if (this.watched.delete(userID)) this.app.quietly(() => this.app.client.stopRemoteView(userID));
+    this.watched.delete(userID);
   }
 
   /** @param {boolean} on */
@@ -208,8 +208,9 @@ export class CallScreen {
     this.app.quietly(() => (on ? this.app.client.startLocalPreview(this.self.slot) : this.app.client.stopLocalPreview()));
   }
 
-  close() {
-    for (const u of [...this.watched]) this.unwatch(u);
+  /** close takes the call away; @param {boolean} over it has ended, and its pictures with it */
+  close(over) {
+    if (!over) for (const u of this.watched) this.app.quietly(() => this.app.client.stopRemoteView(u));
     this.preview(false);
     this.sizes.disconnect();
     this.el.remove();

@@ -40,6 +40,8 @@ export class View {
     this.nicks = new Map();
     /** @type {Set<string>} */
     this.asked = new Set();
+    /** @type {Set<string>} devices that do not work */
+    this.problems = new Set();
     /** @type {Record<string, string>} */
     this.chosen = {}; // devices
     this.line = "connected";
@@ -371,8 +373,9 @@ export class View {
     this.bell.stop();
     this.sheet?.close();
     this.ringing?.el.remove();
-    this.screen?.close();
+    this.screen?.close(Boolean(this.call?.end));
     this.ended?.remove();
+    for (const about of ["call", "hidden", "sound", "microphone", "camera", "screen"]) this.notices.hide(about);
     this.ringing = this.screen = this.ended = this.call = null;
     this.mini = false;
     document.title = this.title;
@@ -412,6 +415,11 @@ export class View {
   draw() {
     const { call } = this;
     if (!call || this.ended) return;
+    const now = this.client?.callState?.(); // one's own devices open and close without a callback
+    if (now?.callID === call.callID) {
+      call.micMuted = now.micMuted;
+      if (!call.sharing) call.cameraOn = now.cameraOn;
+    }
     this.ringing?.update(call);
     this.screen?.update(call);
     this.cover();
@@ -422,7 +430,7 @@ export class View {
     this.ticks++;
     const { call } = this;
     if (call && !this.ended) {
-      this.screen?.tick(call);
+      if (this.screen) this.draw();
       const name = call.nick || this.name(call.sponsor);
       const title = call.ringing ? (this.ticks % 2 ? this.t("ring.title", { name }) : this.title) : call.begun ? this.t("call.inTitle", { time: clock(Date.now() - call.begunAt) }) : this.title;
       if (document.title !== title) document.title = title;
@@ -633,6 +641,10 @@ export class View {
     const key = `device.${kind}.${problem}`;
     if (!this.words.has(key)) return;
     const { call } = this;
+    const before = this.problems.has(kind);
+    if (problem) this.problems.add(kind); else this.problems.delete(kind);
+    this.draw();
+    if (!problem && !before) return; // it was opened, as it should be
     if (call && problem && kind === "camera" && problem !== "muted") call.cameraOn = false;
     if (call && problem && kind === "screen" && problem !== "muted") call.sharing = false;
     this.notices.show(kind, this.t(key), problem ? { weight: "warning", seconds: 0 } : { seconds: 4 });

@@ -15,7 +15,10 @@ const listener = {
   onCallBegin: () => { say(`You talk with ${other}.`); offer("hangup", "mute"); },
   onCallEnd: (_call, _reason, ms) => { say(`Over, after ${Math.round(ms / 1000)} seconds.`); over(); },
   onCallingCancel: () => { say(`${other} gave up.`); over(); },
-  onUserVideoAvailable: (user, on) => { if (on) client.startRemoteView(user, at("mirror")); else client.stopRemoteView(user); },
+  onUserVideoAvailable: (user, on) => {
+    at("mirror").hidden = !on;
+    if (on) client.startRemoteView(user, at("mirror")).catch((error) => say(error.message));
+  },
   onUserVoiceVolume: (volumes) => { at("volume").value = volumes.find((v) => v.userID === other)?.volume ?? 0; },
   onConnectionState: (state) => { if (state !== "connected") say(`The line is ${state}.`); },
   onError: (code, message) => say(`${message} (${code})`),

@@ -8,10 +8,10 @@ import (
 	"path"
 )
 
-// The pages' files: those of client/ and view/ and of their folders, without
-// tests. [^t] leaves out the folders named test and test-view.
+// The pages' files, without their tests.
 //
-//go:embed [^t]*/*.js [^t]*/*.css [^t]*/*.html [^t]*/[^t]*/*.js
+//go:embed client/*.js client/net/*.js client/media/*.js
+//go:embed view/*.html view/*.css view/*.svg view/*.js view/i18n/*.js
 var embedded embed.FS
 
 // A file is one that is served, with its headers.
@@ -25,6 +25,7 @@ var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
+	".svg":  "image/svg+xml",
 }
 
 // load reads the files, by their paths.

@@ -83,6 +83,7 @@ func TestFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		"/call/": "text/html; charset=utf-8", "/call/view/app.js": "text/javascript; charset=utf-8",
 		"/call/view/view.css": "text/css; charset=utf-8", "/call/view/i18n/zh.js": "text/javascript; charset=utf-8",
+		"/call/client/index.js": "text/javascript; charset=utf-8", "/call/client/media/media.js": "text/javascript; charset=utf-8",
 	} {
 		r := ask(t, host(), httptest.NewRequest("GET", path, nil))
 		if r.StatusCode != 200 || r.Header.Get("Content-Type") != want {
@@ -121,7 +122,11 @@ func TestNoOtherFiles(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
+	worker := ask(t, host(), httptest.NewRequest("GET", "/call/client/worker.js", nil))
 	r := ask(t, host(), httptest.NewRequest("GET", "/call/", nil))
+	if w, p := worker.Header.Get("Content-Security-Policy"), r.Header.Get("Content-Security-Policy"); w != p {
+		t.Errorf("the worker's policy is %q, the page's %q", w, p)
+	}
 	policy := r.Header.Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "connect-src 'self' https://calls.example.com:4433;", "frame-ancestors 'self'"} {
 		if !strings.Contains(policy, want) {

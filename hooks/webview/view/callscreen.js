@@ -100,7 +100,6 @@ export class CallScreen {
     const label = others.length === 0 ? t("call.waiting") : call.grid && others.length > 2 ? t("call.groupTitle", { n: others.length + 1 }) : words.list(names);
     text(this.title, label);
     attr(this.el, "aria-label", app.mini ? t("call.floating") : t("call.title", { names: words.list(names) }));
-    attr(this.el, "role", app.mini ? "group" : null);
     attr(this.el, "tabindex", app.mini ? "0" : null);
     this.el.classList.toggle("es-mini", app.mini);
     this.tick(call);
@@ -171,10 +170,6 @@ export class CallScreen {
   /** tick shows the time. @param {import("./model.js").Call} call */
   tick(call) {
     const { t } = this.app;
-    for (const [u, tile] of this.tiles) { // a picture may change its shape
-      const canvas = tile.slot.querySelector("canvas");
-      if (canvas?.width && canvas.height && call.people.get(u)?.picture) tile.el.style.setProperty("--es-aspect", String(canvas.width / canvas.height));
-    }
     text(this.time, call.begun ? clock(Date.now() - call.begunAt) : t(call.outgoing ? "call.calling" : "call.entering"));
   }
 
@@ -186,7 +181,7 @@ export class CallScreen {
       this.stage.style.setProperty("--es-columns", String(columns));
       const last = n - columns * (rows - 1); // in the last row, which stands in the middle
       [...this.stage.children].forEach((tile, i) => {
-        /** @type {HTMLElement} */ (tile).style.gridColumnStart = i === n - last && last < columns ? String(columns - last + 1) : "";
+        /** @type {HTMLElement} */ (tile).style.gridColumn = i === n - last && last < columns ? `${columns - last + 1} / span 2` : "";
       });
     }
     this.picture.settle();
@@ -201,9 +196,9 @@ export class CallScreen {
     this.app.quietly(() => this.app.client.startRemoteView(userID, tile.slot));
   }
 
-  /** @param {string} userID */
+  /** unwatch forgets who has no picture any more. @param {string} userID */
   unwatch(userID) {
-    if (this.watched.delete(userID)) this.app.quietly(() => this.app.client.stopRemoteView(userID));
+    this.watched.delete(userID);
   }
 
   /** @param {boolean} on */
@@ -213,8 +208,9 @@ export class CallScreen {
     this.app.quietly(() => (on ? this.app.client.startLocalPreview(this.self.slot) : this.app.client.stopLocalPreview()));
   }
 
-  close() {
-    for (const u of [...this.watched]) this.unwatch(u);
+  /** close takes the call away; @param {boolean} over it has ended, and its pictures with it */
+  close(over) {
+    if (!over) for (const u of this.watched) this.app.quietly(() => this.app.client.stopRemoteView(u));
     this.preview(false);
     this.sizes.disconnect();
     this.el.remove();

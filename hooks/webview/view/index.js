@@ -5,7 +5,7 @@ import { View } from "./view.js";
  * A Trouble is why a page cannot sign in, thrown by options.signIn.
  */
 export class Trouble extends Error {
-  /** @param {"unsupported"|"noSession"|"expired"|"failed"} kind */
+  /** @param {"unsupported"|"insecure"|"noSession"|"expired"|"failed"} kind */
   constructor(kind) {
     super(kind);
     this.kind = kind;
@@ -49,7 +49,7 @@ export function mount(element, options) {
     try {
       const config = options.signIn ? await options.signIn() : options;
       const { dial, isSupported } = await import("../client/index.js");
-      if (!isSupported()) throw new Trouble("unsupported");
+      if (!isSupported()) throw new Trouble(isSecureContext ? "unsupported" : "insecure");
       const old = view.client;
       const client = await dial({ ...config, view: listening(view), language: view.words.language });
       old?.destroy();
@@ -60,7 +60,7 @@ export function mount(element, options) {
       if (gone) return;
       const kind = error instanceof Trouble ? error.kind : sigCodes.has(/** @type {any} */ (error)?.code) ? "expired" : "failed";
       if (kind === "failed") console.debug("earshot:", error);
-      const key = { unsupported: ["browser", "app.unsupportedTitle", "app.unsupported"], noSession: ["lock", "app.noSessionTitle", "app.noSession"],
+      const key = { unsupported: ["browser", "app.unsupportedTitle", "app.unsupported"], insecure: ["lock", "app.insecureTitle", "app.insecure"], noSession: ["lock", "app.noSessionTitle", "app.noSession"],
         expired: ["clock", "app.expiredTitle", "app.expired"], failed: ["warning", "app.failedTitle", "app.failed"] }[kind];
       view.tell(key[0], key[1], key[2], kind === "failed" ? "app.retry" : "", start);
     }

@@ -9,7 +9,7 @@ export class Notices {
   /** @param {import("./view.js").View} app */
   constructor(app) {
     this.app = app;
-    this.el = h("div", { class: "es-notices" });
+    this.el = h("div", { class: "es-notices", role: "region", "aria-label": app.t("notice.title") });
     this.polite = h("div", { class: "es-hidden", role: "status", "aria-live": "polite" });
     this.urgent = h("div", { class: "es-hidden", role: "alert", "aria-live": "assertive" });
     /** @type {Map<string, {el: HTMLElement, timer: any}>} by what they are about */

@@ -40,6 +40,8 @@ export class View {
     this.nicks = new Map();
     /** @type {Set<string>} */
     this.asked = new Set();
+    /** @type {Set<string>} devices that do not work */
+    this.problems = new Set();
     /** @type {Record<string, string>} */
     this.chosen = {}; // devices
     this.line = "connected";
@@ -90,6 +92,7 @@ export class View {
   setLanguage(language) {
     this.words.language = language;
     attr(this.root, "lang", this.words.tag);
+    attr(this.notices.el, "aria-label", this.t("notice.title"));
     if (this.message) this.redraw?.();
     if (this.people) this.home();
     if (this.ended && this.call) this.end(this.call);
@@ -188,7 +191,7 @@ export class View {
     if (camera) return this.client.accept();
     if (call) call.cameraOn = false;
     await this.client.accept({ camera: false });
-    await this.client.closeCamera();
+    await this.quietly(() => this.client.closeCamera()); // of a client that opened it all the same
   }
 
   /** @param {boolean} muted */
@@ -236,9 +239,11 @@ export class View {
     try {
       this.contacts = (await contacts()).filter((c) => c && typeof c.userID === "string");
       this.notices.hide("contacts");
+      this.deaf = false;
     } catch (error) {
       console.debug("earshot:", error);
-      if (!this.notices.shown.has("contacts")) this.notices.show("contacts", this.t("idle.contactsFailed"), { weight: "warning" });
+      if (!this.deaf) this.notices.show("contacts", this.t("idle.contactsFailed"), { weight: "warning" });
+      this.deaf = true; // said once
     }
     this.people?.draw();
   }
@@ -368,8 +373,9 @@ export class View {
     this.bell.stop();
     this.sheet?.close();
     this.ringing?.el.remove();
-    this.screen?.close();
+    this.screen?.close(Boolean(this.call?.end));
     this.ended?.remove();
+    for (const about of ["call", "hidden", "sound", "microphone", "camera", "screen"]) this.notices.hide(about);
     this.ringing = this.screen = this.ended = this.call = null;
     this.mini = false;
     document.title = this.title;
@@ -409,6 +415,11 @@ export class View {
   draw() {
     const { call } = this;
     if (!call || this.ended) return;
+    const now = this.client?.callState?.(); // one's own devices open and close without a callback
+    if (now?.callID === call.callID) {
+      call.micMuted = now.micMuted;
+      if (!call.sharing) call.cameraOn = now.cameraOn;
+    }
     this.ringing?.update(call);
     this.screen?.update(call);
     this.cover();
@@ -419,7 +430,7 @@ export class View {
     this.ticks++;
     const { call } = this;
     if (call && !this.ended) {
-      this.screen?.tick(call);
+      if (this.screen) this.draw();
       const name = call.nick || this.name(call.sponsor);
       const title = call.ringing ? (this.ticks % 2 ? this.t("ring.title", { name }) : this.title) : call.begun ? this.t("call.inTitle", { time: clock(Date.now() - call.begunAt) }) : this.title;
       if (document.title !== title) document.title = title;
@@ -630,6 +641,10 @@ export class View {
     const key = `device.${kind}.${problem}`;
     if (!this.words.has(key)) return;
     const { call } = this;
+    const before = this.problems.has(kind);
+    if (problem) this.problems.add(kind); else this.problems.delete(kind);
+    this.draw();
+    if (!problem && !before) return; // it was opened, as it should be
     if (call && problem && kind === "camera" && problem !== "muted") call.cameraOn = false;
     if (call && problem && kind === "screen" && problem !== "muted") call.sharing = false;
     this.notices.show(kind, this.t(key), problem ? { weight: "warning", seconds: 0 } : { seconds: 4 });
@@ -646,6 +661,8 @@ export class View {
 
   /** @type {(() => void)|undefined} signs in again */
   restart = undefined;
+  /** Whether the contacts could not be loaded the last time. */
+  deaf = false;
   /** @type {string} why it is over for good */
   stopped = "";
 }

@@ -4,6 +4,8 @@ export default {
   "app.connecting": "Connecting…",
   "app.unsupported": "This browser cannot make calls here: it lacks WebTransport or WebCodecs. Chrome, Edge and other browsers made of Chromium, version 114 or later, can.",
   "app.unsupportedTitle": "Another browser is needed",
+  "app.insecureTitle": "This page is not secure",
+  "app.insecure": "Calls work on pages from https or localhost only. Open this page with https.",
   "app.noSession": "You are not signed in. Sign in first, or open this page with a link that was made for you.",
   "app.noSessionTitle": "Who are you?",
   "app.expired": "This link is no longer valid: links work for a short time only. Ask for a new one.",
@@ -157,6 +159,7 @@ export default {
   "settings.done": "Done",
 
   // What goes wrong
+  "notice.title": "Notices",
   "notice.dismiss": "Dismiss",
   "device.microphone.denied": "The browser may not use your microphone. Allow it in the address bar, and unmute.",
   "device.microphone.missing": "There is no microphone. The others cannot hear you.",

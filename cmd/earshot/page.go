@@ -78,16 +78,24 @@ func openPage(cfg pageConfig) (*page, error) {
 		p.origins = []string{u.Scheme + "://" + u.Host}
 	case cfg.TLS != nil:
 		for _, name := range certNames(cfg.TLS) {
-			p.origins = append(p.origins, "https://"+net.JoinHostPort(name, port))
+			p.origins = append(p.origins, origin("https", name, port))
 		}
 		p.url = p.origins[0] + "/"
 	default:
 		for _, name := range []string{host, "localhost", "127.0.0.1", "::1"} {
-			p.origins = append(p.origins, "http://"+net.JoinHostPort(name, port))
+			p.origins = append(p.origins, origin("http", name, port))
 		}
 		p.url = p.origins[0] + "/"
 	}
 	return p, nil
+}
+
+// origin is that of a page, without a port that goes without saying.
+func origin(scheme, host, port string) string {
+	if scheme == "https" && port == "443" || scheme == "http" && port == "80" {
+		return scheme + "://" + bracketed(host)
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
 // checkPage looks at a page's addresses: what is wrong with them is a wrong

@@ -263,6 +263,57 @@ func TestBoundHost(t *testing.T) {
 	}
 }
 
+func TestOrigin(t *testing.T) {
+	for _, c := range []struct{ scheme, host, port, want string }{
+		{"https", "example.com", "443", "https://example.com"}, {"https", "example.com", "80", "https://example.com:80"},
+		{"http", "localhost", "80", "http://localhost"}, {"http", "::1", "8080", "http://[::1]:8080"}, {"https", "::1", "443", "https://[::1]"},
+	} {
+		if got := origin(c.scheme, c.host, c.port); got != c.want {
+			t.Errorf("%s %s %s: %s, want %s", c.scheme, c.host, c.port, got, c.want)
+		}
+	}
+}
+
+// The command lines of README.md about the page work.
+func TestPageExamples(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, _ := makeCert(t, "calls.example.com")
+	served, signed := 0, 0
+	for line := range strings.Lines(string(readme)) {
+		line, isCode := strings.CutPrefix(line, "    ./earshot ")
+		args := strings.Fields(line)
+		switch {
+		case !isCode || !strings.Contains(line, "-web ") || !strings.HasPrefix(args[1], "-"):
+		case args[0] == "serve":
+			served++
+			for i, a := range args {
+				switch {
+				case strings.HasSuffix(a, "fullchain.pem"):
+					args[i] = cert
+				case strings.HasSuffix(a, "privkey.pem"):
+					args[i] = key
+				}
+			}
+			r := start(t, append(args, "-addr", "127.0.0.1:0", "-web", "127.0.0.1:0", "-log", "none", "-grace", "0s")...)
+			r.out.wait(t, "userID=bob")
+			r.stop()
+			r.end(t, 0)
+		case args[0] == "sign":
+			signed++
+			code, out, stderr := execute(map[string]string{"EARSHOT_KEY": "k"}, args...)
+			if code != 0 || stderr != "" || !linkPattern.MatchString(out) {
+				t.Errorf("%q: exit code %d, %q, %q", line, code, out, stderr)
+			}
+		}
+	}
+	if served < 2 || signed < 1 {
+		t.Errorf("%d serve and %d sign", served, signed)
+	}
+}
+
 func TestBadPages(t *testing.T) {
 	cert, key, _ := makeCert(t, "*.example.com")
 	serve := func(args ...string) []string {

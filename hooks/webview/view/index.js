@@ -50,9 +50,7 @@ export function mount(element, options) {
       const config = options.signIn ? await options.signIn() : options;
       const { dial, isSupported } = await import("../client/index.js");
       if (!isSupported()) throw new Trouble(isSecureContext ? "unsupported" : "insecure");
-      const old = view.client;
       const client = await dial({ ...config, view: listening(view), language: view.words.language });
-      old?.destroy();
       if (gone) return client.destroy();
       mounted.client = client;
       use(client);
@@ -88,8 +86,7 @@ export function mount(element, options) {
     unmount() {
       gone = true;
       const { client } = mounted;
-      if (options.client) options.client.setView(null);
-      else client?.destroy();
+      view.quietly(() => (options.client ? client.setView(null) : client?.destroy()));
       view.remove();
     },
     enableFloatingWindow(on) {

@@ -1,0 +1,3 @@
+export { Client, init, dial, sharedInstance, isSupported, whyUnsupported } from "./client.js";
+export { Code, MediaType, EndReason, LeaveReason, Quality, CallError } from "./codes.js";
+export { isCallingData, parseCallMessage, callMessageText } from "./callmessage.js";

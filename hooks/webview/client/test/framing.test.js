@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { encodeFrame, FrameReader, FramingError, maxMessageSize } from "../net/framing.js";
+import { checkMessage } from "../net/messages.js";
+import { encodeVarint, readVarint } from "../net/varint.js";
+
+test("messages come out however the stream cuts them", () => {
+  const all = [{ type: "a" }, { type: "结果", n: 2, body: { x: "é" } }, { type: "c", body: { big: "y".repeat(9000) } }];
+  const wire = Buffer.concat(all.map(encodeFrame));
+  for (const step of [1, 3, 4, 1000, wire.length]) {
+    const r = new FrameReader();
+    const got = [];
+    for (let i = 0; i < wire.length; i += step) got.push(...r.push(wire.subarray(i, i + step)));
+    assert.deepEqual(got.map((m) => [m.type, m.body]), all.map((m) => [m.type, m.body]));
+    assert.ok(r.between);
+  }
+});
+
+test("what is no message is an error", () => {
+  const frame = (text) => Buffer.concat([Buffer.from([0, 0, 0, Buffer.byteLength(text)]), Buffer.from(text)]);
+  for (const bad of [
+    Buffer.from([0, 0, 0, 0]), Buffer.from([0, 1, 0, 1]), Buffer.from([255, 255, 255, 255]),
+    frame("x"), frame("null"), frame("[1]"), frame("{}"), frame('{"type":""}'), frame('{"type":1}'), frame('{"type":"a","n":-1}'),
+    frame('{"type":"a","n":1.5}'), frame('{"type":"a","id":"1"}'), Buffer.from([0, 0, 0, 2, 0xff, 0xfe]),
+  ]) assert.throws(() => new FrameReader().push(bad), FramingError, bad.toString("hex"));
+  assert.doesNotThrow(() => new FrameReader().push(Buffer.from([0, 1, 0, 0]))); // the largest, announced
+  assert.throws(() => encodeFrame({ type: "a", body: "x".repeat(maxMessageSize) }), RangeError);
+});
+
+test("varints are those of RFC 9000", () => {
+  // Appendix A.1 of the RFC; the first is above 2^53.
+  assert.equal(readVarint(Buffer.from("c2197c5eff14e88c", "hex"))?.value, 151288809941952652 > 2 ** 53 ? undefined : 0);
+  assert.deepEqual(readVarint(Buffer.from("9d7f3e7d", "hex")), { value: 494878333, next: 4 });
+  assert.deepEqual(readVarint(Buffer.from("7bbd", "hex")), { value: 15293, next: 2 });
+  assert.deepEqual(readVarint(Buffer.from("25", "hex")), { value: 37, next: 1 });
+  assert.deepEqual(readVarint(Buffer.from("4025", "hex")), { value: 37, next: 2 });
+  for (const hex of ["", "40", "80ff", "c000000000"]) assert.equal(readVarint(Buffer.from(hex, "hex")), null);
+  for (const v of [0, 63, 64, 16383, 16384, 2 ** 30 - 1, 2 ** 30, 2 ** 53 - 1]) assert.equal(readVarint(encodeVarint(v))?.value, v);
+  for (const v of [-1, 1.5, 2 ** 53, NaN]) assert.throws(() => encodeVarint(v), RangeError);
+});
+
+test("bodies are checked, and what is not known is left behind", () => {
+  const track = { trackID: 5, callID: "c", userID: "bob", kind: "audio", flow: 1, ssrc: 7, payloadType: 111 };
+  const ok = checkMessage({ type: "trackAdded", body: { ...track, evil: 1 } });
+  assert.deepEqual(ok.body, { ...track, muted: false, levelExtension: 0, layerSSRCs: [], mix: false });
+  for (const [type, body] of [
+    ["trackAdded", { ...track, flow: 0 }], ["trackAdded", { ...track, kind: "text" }], ["trackAdded", { ...track, userID: "<b>" }],
+    ["trackAdded", { ...track, ssrc: 2 ** 32 }], ["trackAdded", { ...track, mix: true, kind: "video" }], ["trackAdded", null],
+    ["userEnter", { callID: "", userID: "bob" }], ["userEnter", { callID: "c".repeat(65), userID: "bob" }], ["userEnter", []],
+    ["callEnd", { callID: "c", reason: "x" }], ["result", { re: 1, records: 5 }], ["result", { re: 1, track: {} }],
+    ["welcome", { version: 2, token: "a" }], ["welcome", { version: 1, token: "<script>" }], ["shift", { trackID: 1, samples: 0 }],
+    ["invited", { callID: "c", sponsor: "bob", inviter: "bob", media: 3 }], ["toString", {}], ["__proto__", {}], ["dance", {}],
+  ]) assert.equal(typeof checkMessage({ type, body }), "string", `${type} ${JSON.stringify(body)}`);
+});

@@ -1,0 +1,112 @@
+// The loudspeaker: an AudioContext with the worklet that mixes everybody.
+
+export class Speaker {
+  /**
+   * @param {(msg: any, transfer?: Transferable[]) => void} post to the worker half
+   * @param {(event: any) => void} emit
+   */
+  constructor(post, emit) {
+    this.post = post;
+    this.emit = emit;
+    /** @type {AudioContext | null} */
+    this.ctx = null;
+    /** @type {Promise<void> | null} */
+    this.opening = null;
+    /** @type {AudioWorkletNode | null} */
+    this.node = null;
+    this.sink = "";
+    this.muted = false;
+    this.blocked = false;
+    this.closed = false;
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    this.timer = undefined;
+  }
+
+  /** Opens it, once; again if that failed. */
+  open() {
+    if (!this.opening && !this.closed) {
+      this.opening = this.start().catch((e) => {
+        this.opening = null;
+        this.emit({ type: "device", kind: "speaker", problem: "failed" });
+        throw e;
+      });
+    }
+    return this.opening ?? Promise.resolve();
+  }
+
+  async start() {
+    const ctx = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
+    this.ctx = ctx;
+    try {
+      await ctx.audioWorklet.addModule(new URL("./playout-worklet.js", import.meta.url));
+      if (this.closed) return;
+      const burst = Math.max(128, Math.round((ctx.baseLatency || 0.01) * 48000));
+      const node = new AudioWorkletNode(ctx, "earshot-playout", {
+        numberOfInputs: 0, outputChannelCount: [2], processorOptions: { burst },
+      });
+      this.node = node;
+      const channel = new MessageChannel();
+      node.port.postMessage(channel.port1, [channel.port1]);
+      this.post({ t: "speaker", port: channel.port2 }, [channel.port2]);
+      if (this.muted) this.post({ t: "speakerMute", on: true });
+      node.connect(ctx.destination);
+      if (this.sink) await this.setSink(this.sink).catch(() => {});
+    } catch (e) {
+      ctx.close();
+      this.ctx = null;
+      throw e;
+    }
+    ctx.onstatechange = () => this.look();
+    this.timer = setInterval(() => this.look(), 2000);
+    ctx.resume().catch(() => {});
+    setTimeout(() => this.look(), 300); // autoplay, if allowed, has begun by then
+  }
+
+  /** Tells whether sound is blocked, and how late it is heard. */
+  look() {
+    const ctx = this.ctx;
+    if (!ctx || this.closed) return;
+    if (ctx.state === "running") {
+      this.blocked = false;
+      this.post({ t: "latency", ms: 1000 * (ctx.outputLatency || ctx.baseLatency || 0) });
+    } else if (ctx.state === "suspended" && !this.blocked) {
+      this.blocked = true;
+      this.emit({ type: "autoplayBlocked" });
+    } else if (/** @type {string} */ (ctx.state) === "interrupted") ctx.resume().catch(() => {});
+  }
+
+  /** Sound again, within a click's handler. */
+  async resume() {
+    await this.open();
+    await this.ctx?.resume();
+    this.look();
+  }
+
+  /** @param {string} deviceId "" for the default one */
+  async setSink(deviceId) {
+    this.sink = deviceId;
+    const ctx = /** @type {(AudioContext & {setSinkId?: (id: string) => Promise<void>}) | null} */ (this.ctx);
+    if (!ctx) return;
+    if (typeof ctx.setSinkId !== "function") {
+      if (deviceId) throw new DOMException("this browser does not let a page choose the loudspeaker", "NotSupportedError");
+      return;
+    }
+    await ctx.setSinkId(deviceId);
+  }
+
+  /** @param {boolean} on */
+  setMute(on) {
+    this.muted = on;
+    this.post({ t: "speakerMute", on });
+  }
+
+  close() {
+    this.closed = true;
+    clearInterval(this.timer);
+    this.node?.port.postMessage(null);
+    this.node?.disconnect();
+    this.node = null;
+    this.ctx?.close().catch(() => {});
+    this.ctx = null;
+  }
+}

@@ -5,7 +5,8 @@
 // datagrams; in a room in forward mode each packet goes to every other
 // participant without touching the codec, and in mix mode each gets one stream
 // with everybody else's voices (package mixer/bridge). Signalling is a stream on
-// the same connection (engine/signal/PROTOCOL.md).
+// the same connection (engine/signal/PROTOCOL.md). [Server.Online] says who is
+// signed in.
 //
 // Nothing runs before [Server.Serve] and [Dial]. The engine imports no codec
 // driver: pass one in [ClientConfig], and in [ServerConfig] for rooms that mix; a

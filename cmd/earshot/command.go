@@ -66,12 +66,12 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{"demo", "two users call each other in this process, over real QUIC", runDemoCommand, demoHelp},
-		{"serve", "run a server", runServe, serveHelp},
+		{"demo", "two users call each other in this process, and then you, with a page", runDemoCommand, demoHelp},
+		{"serve", "run a server, with a page to call with if you like", runServe, serveHelp},
 		{"call", "call somebody, or wait to be called, from the terminal", runCall, callHelp},
 		{"load", "load a server on this machine, and say what it costs", runLoad, loadHelp},
 		{"impair", "a bad network between clients and a server", runImpair, impairHelp},
-		{"sign", "make or check a UserSig, with which a user signs in", runSign, signHelp},
+		{"sign", "make or check a UserSig or a link, with which a user signs in", runSign, signHelp},
 	}
 }
 
@@ -82,7 +82,8 @@ Usage: earshot <command> [flags]
 %s
 "earshot <command> -h" shows a command's flags. To begin:
 
-  earshot demo          a whole call in ten seconds, with nothing set up
+  earshot demo          a whole call in ten seconds, with nothing set up; on a
+                        terminal it then gives you a link, to call yourself
   earshot serve         a server; it prints the two commands to call with
 `
 

@@ -29,12 +29,12 @@ func TestHelp(t *testing.T) {
 func TestCommandHelp(t *testing.T) {
 	flags := map[string]string{
 		"demo":  "-duration -json -out",
-		"serve": "-addr -app-id -key -cert -tls-key -origin -mode -log -grace",
+		"serve": "-addr -app-id -key -cert -tls-key -origin -web -web-url -mode -log -grace",
 		"call":  "-server -pin -user -sig -app-id -mic -speaker -video -record -auto-answer -log",
 		"load":  "-mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -curve -json",
 		"impair": "-listen -to -preset -delay -jitter -loss -burst -reorder -reorder-delay -duplicate -rate -queue -mtu " +
 			"-up-delay -down-mtu -for -stats -rebind -outage -clients -seed -json",
-		"sign": "-app-id -key -user -expire -verify",
+		"sign": "-app-id -key -user -expire -web -verify",
 	}
 	for _, c := range commands() {
 		for _, args := range [][]string{{c.name, "-h"}, {"help", c.name}} {

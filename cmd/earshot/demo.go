@@ -24,6 +24,13 @@ callbacks as they come, how loud both are, and at the end a summary.
 Each voice has short chirps mixed in. They are found again in what the other
 heard, which gives the time from mouth to ear.
 
+On a terminal it then stays up with a page for you: it prints a link, and opens
+it where there is a desktop. You can call alice and bob, who answer with their
+voices and a picture, and an echo, which says and shows again what you do. Keys:
+a and b have alice or bob call you, A and B with video, l makes a new link, q or
+Ctrl-C ends it. A link is good for an hour. Where the input or the output is no
+terminal, and with -json, it ends with the summary.
+
 With -json it prints one JSON object and nothing else:
 
   setup_ms          from dialling until both can hear each other
@@ -83,7 +90,19 @@ func runDemoCommand(ctx context.Context, fs *flag.FlagSet, args []string, con co
 		return json.NewEncoder(con.out).Encode(r.report())
 	}
 	printSummary(con.out, r)
-	return nil
+	return stayUp(ctx, con, b)
+}
+
+// stayUp goes on with a page, where there is a person at a terminal.
+func stayUp(ctx context.Context, con console, b *termview.Board) error {
+	raw, restore := rawMode(con)
+	if !raw {
+		return nil
+	}
+	defer restore()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	return runStage(ctx, stageConfig{Board: b, Keys: termview.Keys(ctx, con.in, true), Open: linkOpener(con)})
 }
 
 // meters are bars for users.

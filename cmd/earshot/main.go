@@ -1,8 +1,8 @@
 // Command earshot shows Earshot at work: a demo of a whole call, a server, and
 // a client for the terminal.
 //
-//	earshot demo     two users call each other in this process, over QUIC
-//	earshot serve    run a server
+//	earshot demo     two users call each other in this process, over QUIC, then you
+//	earshot serve    run a server, with a page to call with
 //	earshot call     call somebody, or wait to be called, from the terminal
 //	earshot sign     make or check a UserSig
 //	earshot load     load a server on this machine, and say what it costs

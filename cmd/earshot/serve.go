@@ -29,6 +29,12 @@ port. Users sign in with UserSigs made with the server's key ("earshot sign").
 Without a key it makes one for this run and prints it, with two commands to
 call with. Without a certificate it makes one, which clients trust by its pin.
 
+With -web it also serves a page to call with, such as -web localhost:8080: who
+has a link ("earshot sign -web") is signed in, sees who is online, calls and is
+called. With -cert the page has that certificate, too; it must be one that
+browsers trust, for a host name. Without it the page is for this machine alone,
+or behind a proxy that makes https of it (-web-url).
+
 Ctrl-C lets calls go on for a little (-grace), then ends; a second one ends it
 at once.
 `
@@ -40,6 +46,8 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	cert := fs.String("cert", "", "a certificate `file` (PEM) with its chain; needs -tls-key")
 	tlsKey := fs.String("tls-key", "", "the certificate's private key `file` (PEM)")
 	origin := fs.String("origin", "", "the origins of pages that may connect, such as https://example.com, with commas between; * for all (default none)")
+	web := fs.String("web", "", "serve a page to call with on this TCP `address`, host:port (default none)")
+	webURL := fs.String("web-url", "", "what the page is called from outside, such as `https://example.com/` (default by -web and -cert)")
 	mode := fs.String("mode", "forward", "how voices reach those in a room, unless they ask otherwise: forward, or mix (one stream each)")
 	level := fs.String("log", "info", "what to log: debug, info, warn, error or none")
 	grace := fs.Duration("grace", 10*time.Second, "how `long` calls may go on after Ctrl-C")
@@ -67,12 +75,26 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	if err != nil {
 		return err
 	}
+	if err := checkPage(*web, *webURL, tlsConfig); err != nil {
+		return err
+	}
 	madeKey := k.key == ""
 	if madeKey {
 		k.key = randomKey()
 	}
 	if m := hooks.RoomMode(*mode); m == hooks.ModeDefault || !m.Valid() {
 		return usagef("-mode %s: it must be forward or mix", *mode)
+	}
+	var view *page
+	if *web != "" {
+		view, err = openPage(pageConfig{
+			Addr: *web, URL: *webURL, TLS: tlsConfig, AppID: uint32(k.appID), Key: k.key, Logger: logger,
+		})
+		if err != nil {
+			return fmt.Errorf("-web: %w", err)
+		}
+		defer view.close()
+		origins = append(origins, view.origins...)
 	}
 	srv, err := engine.NewServer(engine.ServerConfig{
 		Addr: *addr, TLS: tlsConfig, AllowedOrigins: origins,
@@ -88,13 +110,28 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve() }()
+	var viewFailed chan error
+	if view != nil {
+		if err := view.serve(srv); err != nil {
+			return err
+		}
+		viewFailed = view.failed
+	}
 	if err := announce(con, srv, k, madeKey, tlsConfig); err != nil {
 		return err
+	}
+	if view != nil {
+		if err := announcePage(con, view, madeKey); err != nil {
+			return err
+		}
 	}
 
 	select {
 	case err := <-failed:
 		return err
+	case err := <-viewFailed:
+		viewFailed <- err // for close
+		return fmt.Errorf("the page is served no longer: %w", err)
 	case <-ctx.Done():
 	}
 	fmt.Fprintf(con.out, "Shutting down; calls may go on for %v. Ctrl-C ends it now.\n", *grace)
@@ -142,6 +179,23 @@ func announce(con console, srv *engine.Server, k keyFlags, madeKey bool, own *tl
 		}
 		fmt.Fprintf(con.out, "earshot call -server localhost:%s -pin %s -app-id %d -user %s -sig '%s' -mic speech:%s%s\n\n",
 			port, pin, k.appID, c.user, sig, c.user, c.callee)
+	}
+	return nil
+}
+
+// announcePage says where the page is, and how to be let in.
+func announcePage(con console, view *page, madeKey bool) error {
+	if !madeKey {
+		fmt.Fprintf(con.out, "The page is at %s; links to it: earshot sign -web %s -user NAME\n", view.url, view.url)
+		return nil
+	}
+	fmt.Fprintf(con.out, "Or in a browser, Chrome, Edge or another Chromium, each link in a tab of its own, within %.0f minutes:\n\n", linkLife.Minutes())
+	for _, user := range []string{"alice", "bob"} {
+		link, err := view.link(user, linkLife)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(con.out, "%s\n\n", link)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (s *Server) serveSession(sess transport.Session) {
 	delete(s.conns, c)
 	s.mu.Unlock()
 	if d := c.device; d != nil && d.detach(c) {
-		s.lost(d, heard)
+		s.lost(d, heard, s.windowAfter(sess.Err()))
 	}
 }
 

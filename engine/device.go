@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
 	"github.com/earshotrtc/earshot/transport"
+	"github.com/earshotrtc/earshot/transport/roq"
 )
 
 // maxOutbox is how many events may wait for a device that does not acknowledge
@@ -343,17 +345,31 @@ func (s *Server) confirm(d *device) {
 	s.mu.Unlock()
 }
 
+// closedWindow is for how long a client may come back that has closed its
+// connection itself, with code 0 and without a sign-out: a page that is loaded
+// again does, one that was closed does not, and the others should not wait for it.
+const closedWindow = 5 * time.Second
+
+// windowAfter is for how long a device whose connection ended so may come back.
+func (s *Server) windowAfter(end error) time.Duration {
+	var e *transport.Error
+	if errors.As(end, &e) && e.Remote && e.Code == roq.NoError {
+		return min(closedWindow, s.cfg.ReconnectWindow)
+	}
+	return s.cfg.ReconnectWindow
+}
+
 // lost is called when a device's connection has ended without a sign-out: the
 // device may come back until the window, counted from the last packet heard,
 // is over.
-func (s *Server) lost(d *device, heard time.Time) {
+func (s *Server) lost(d *device, heard time.Time, window time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.removed || d.gone != nil {
 		return
 	}
 	s.observe(hooks.Event{Kind: hooks.EventLost, UserID: d.userID, Device: d.id})
-	wait := max(0, s.cfg.ReconnectWindow-time.Since(heard))
+	wait := max(0, window-time.Since(heard))
 	var t *time.Timer
 	t = time.AfterFunc(wait, func() {
 		s.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/earshotrtc/earshot/engine"
+	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/internal/audio"
 	"github.com/earshotrtc/earshot/internal/speech"
@@ -208,6 +209,35 @@ func TestLongBlackoutEndsTheCall(t *testing.T) {
 		events := a.all()
 		if !slices.Contains(events, "warning 6007") || !slices.ContainsFunc(events, func(e string) bool { return strings.HasPrefix(e, "end offline") }) {
 			t.Errorf("alice was told %q", events)
+		}
+	})
+}
+
+// A page that is closed is gone soon, one that is loaded again is not: both
+// close their connection with code 0.
+func TestWhoClosesIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := serve(t, nil)
+		bob, b := dial(t, srv, "bob", nil)
+		page := rawDial(t, srv)
+		token := page.signIn("alice").Token
+		must(t, bob.Call(t.Context(), "alice", hooks.MediaAudio))
+		_, inv := page.read(signal.TypeInvited)
+		page.send(signal.TypeAccept, 1, signal.CallRef{CallID: inv.(*signal.Invited).CallID})
+		page.read(signal.TypeResult)
+		b.wait(t, "begin")
+
+		page.sess.Close()
+		time.Sleep(4 * time.Second)
+		page = rawDial(t, srv)
+		if w, no := page.resume(token, 0); no != nil || !w.Resumed {
+			t.Fatalf("after 4 s: %+v", no)
+		}
+		closed := time.Now()
+		page.sess.Close()
+		b.wait(t, "leave alice 1")
+		if took := time.Since(closed); took < 4*time.Second || took > 6*time.Second {
+			t.Errorf("bob was told after %v, want 5 s", took)
 		}
 	})
 }

@@ -70,7 +70,9 @@ type ServerConfig struct {
 	// MaxCallUsers is how many users one call may have. Default 300.
 	MaxCallUsers int
 	// ReconnectWindow is for how long after the last packet heard a lost
-	// client may come back as if nothing had been. Default 15 s.
+	// client may come back as if nothing had been. One that closed its
+	// connection, as a page does that is closed or loaded again, has 5 s at
+	// most. Default 15 s.
 	ReconnectWindow time.Duration
 
 	// Mode is how the voices in a room reach those in it, unless SetRoomMode or

@@ -209,7 +209,7 @@ export class AudioReceiver {
     const into = this.into;
     this.needed = setTimeout(() => {
       if (into === this.into) this.conceal(false);
-    }, (0.4 * burst) / 48);
+    }, ((this.heldCount > 0 ? 0.4 : 0.8) * burst) / 48);
   }
 
   /**

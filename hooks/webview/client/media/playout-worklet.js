@@ -64,7 +64,7 @@ class Playout extends AudioWorkletProcessor {
       const gain = this.muted ? 0 : t.gain;
       b.pull(left, right, t.was, gain);
       t.was = gain;
-      if (b.active && b.end !== t.asked && b.dry < 1920 && b.depth() < this.burst + 128) {
+      if (b.active && b.end !== t.asked && b.dry < 1920 && b.depth() < this.burst) {
         t.asked = b.end;
         this.worker?.postMessage([id, this.burst]);
       }

@@ -62,7 +62,7 @@
   AudioNode.prototype.connect = function (to, ...rest) {
     const out = connect.call(this, to, ...rest);
     if (to === this.context.destination) {
-      const ear = new AnalyserNode(this.context, { fftSize: 16384 });
+      const ear = new AnalyserNode(this.context, { fftSize: 8192 });
       connect.call(this, ear);
       taps.push({ voices: this instanceof AudioWorkletNode, ear, context: this.context });
     }

@@ -155,7 +155,13 @@ export class Person {
    * @param {...string} who
    */
   async hears(...who) {
-    await hearing(this.user, () => this.page.evaluate((hz) => globalThis.fake.heard(hz), tones), who);
+    try {
+      await hearing(this.user, () => this.page.evaluate((hz) => globalThis.fake.heard(hz), tones), who);
+    } catch (e) {
+      const stats = await this.page.evaluate(() => globalThis.bare?.client?.stats()).catch(() => null);
+      if (stats) /** @type {Error} */ (e).message += `; ${JSON.stringify(stats.media?.audio ?? stats)}`;
+      throw e;
+    }
   }
 
   /** Whether the bell, or the tone of a call that rings elsewhere, is heard. */

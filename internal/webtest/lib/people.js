@@ -25,7 +25,7 @@ const tones = names.map((n) => looks[n].tone);
  * @param {number} [ms]
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(test, what, ms = 10_000) {
+export async function until(test, what, ms = 25_000) {
   const end = Date.now() + ms;
   for (;;) {
     const got = await test();
@@ -216,11 +216,11 @@ export class Person {
 
   /** Clicks a button by its words. @param {string | RegExp} name */
   async click(name) {
-    await this.page.getByRole("button", { name, exact: typeof name === "string" }).click({ timeout: 8000 });
+    await this.page.getByRole("button", { name, exact: typeof name === "string" }).click({ timeout: 25_000 });
   }
 
   /** Waits for words anywhere on the page. @param {string} text @param {number} [timeout] */
-  async reads(text, timeout = 10_000) {
+  async reads(text, timeout = 25_000) {
     await this.page.getByText(text).filter({ visible: true }).first().waitFor({ timeout });
   }
 

@@ -188,7 +188,7 @@ scene("four pages in a group, one more is invited, and the server mixes", async 
   const { records } = await alice.do("recentCalls", {});
   assert.equal(records[0].isGroup, true);
   assert.ok(records[0].durationMS > 0);
-}, 90_000);
+});
 
 scene("a group call with pictures", async (s) => {
   const [alice, bob, carol] = await Promise.all([s.page("alice"), s.page("bob"), s.go("carol", { answer: true })]);

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { browser } from "../lib/scene.js";
 import { Person } from "../lib/people.js";
 
-test("a view of a page's own", { timeout: 60_000 }, async () => {
+test("a view of a page's own", { timeout: 180_000 }, async () => {
   const path = process.env.EARSHOT_EXAMPLE;
   assert.ok(path, "EARSHOT_EXAMPLE is not set: run `make test-web`");
   const program = spawn(path, { env: { ...process.env, ADDR: "127.0.0.1:0" }, stdio: ["ignore", "pipe", "inherit"] });

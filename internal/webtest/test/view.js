@@ -46,7 +46,7 @@ scene("ring, answer, see, hear, mute, hang up: all by clicks", async (s) => {
   await Promise.all([alice, bob].map((p) => p.reads("It lasted ")));
   await alice.click("Close");
   await alice.reads("Outgoing · ");
-}, 90_000);
+});
 
 scene("by keyboard alone", async (s) => {
   const [alice, bob] = await Promise.all([s.view("alice"), s.go("bob")]);

@@ -1,18 +1,21 @@
 # make run    a call of ten seconds between two users, over QUIC on this machine
-# make test   all tests, with the race detector
+# make test   all tests, with the race detector, and those in a browser
+# make test-web     of these what is written in JavaScript; see internal/webtest/run.sh
 # make bench  the benchmarks; writes bench/RESULTS.md
 # make bench-peers  what forwarding costs here and in others, in the same run;
 #             needs the network once, to fetch pion/webrtc
 # make lint   gofmt, go vet, staticcheck
 # make fuzz   each fuzz target for FUZZTIME
+# make bench-web    how late sound and picture are from page to page
+# make soak   a call between two pages of ten minutes
 # make deps   libopus and pkg-config; the others call it, and it says nothing
-#             when they are there
+#             when they are there. make deps-web: chromium, Node.js and npm
 
 GO       ?= go
 FUZZTIME ?= 10s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test bench bench-peers lint fuzz deps
+.PHONY: run test test-web bench bench-web bench-peers soak lint fuzz deps deps-web
 
 run: deps
 	@$(GO) run ./cmd/earshot demo
@@ -25,6 +28,16 @@ test: deps
 	$(GO) test -shuffle=on -run 'Alloc|IsSmall|Conformance|BadPlugins|VoicesDiffer|VoiceInNoise|DriftForAnHour|Optimum|BadNetwork' ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench ./engine/...
 	CGO_ENABLED=0 $(GO) build ./...
+	@$(MAKE) --no-print-directory test-web
+
+test-web: deps deps-web
+	GO=$(GO) internal/webtest/run.sh
+
+bench-web: deps deps-web
+	@GO=$(GO) internal/webtest/run.sh latency.mjs
+
+soak: deps deps-web
+	@GO=$(GO) internal/webtest/run.sh soak.mjs
 
 bench: deps
 	@bench/results.sh
@@ -60,13 +73,35 @@ deps:
 		echo "  macOS    brew install opus opusfile pkg-config" >&2; \
 		exit 1; \
 	fi; \
-	as_root=; \
-	if [ "$$(id -u)" != 0 ]; then \
-		if ! command -v sudo >/dev/null; then \
-			echo "Install as root, then try again: apt-get install $(PACKAGES)" >&2; exit 1; \
-		fi; \
-		as_root=sudo; \
+	$(call apt_install,$(PACKAGES))
+
+# Only the browser's tests need these.
+deps-web:
+	@missing=; \
+	command -v chromium >/dev/null || [ -n "$(CHROMIUM)" ] || missing=chromium; \
+	command -v node >/dev/null || missing="$$missing nodejs"; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "The tests in a browser need$$missing: chromium, Node.js 20 or later and npm. Install them:" >&2; \
+		echo "  Fedora   dnf install chromium nodejs npm" >&2; \
+		echo "  Arch     pacman -S chromium nodejs npm" >&2; \
+		echo "  Alpine   apk add chromium nodejs npm" >&2; \
+		echo "  macOS    brew install node, and CHROMIUM=/Applications/…/Chromium" >&2; \
+		exit 1; \
 	fi; \
-	echo "Installing $(PACKAGES)" >&2; \
-	$$as_root apt-get update -qq >&2 || echo "apt-get update failed; trying with what is known" >&2; \
-	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >&2 </dev/null
+	$(call apt_install,$$missing)
+
+# apt_install installs packages with apt, as root or with sudo.
+define apt_install
+as_root=; \
+if [ "$$(id -u)" != 0 ]; then \
+	if ! command -v sudo >/dev/null; then \
+		echo "Install as root, then try again: apt-get install" $(1) >&2; exit 1; \
+	fi; \
+	as_root=sudo; \
+fi; \
+echo "Installing" $(1) >&2; \
+$$as_root apt-get update -qq >&2 || echo "apt-get update failed; trying with what is known" >&2; \
+$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >&2 </dev/null
+endef

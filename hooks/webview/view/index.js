@@ -45,12 +45,13 @@ export function mount(element, options) {
 
   const start = async () => {
     view.stopped = "";
+    early = []; // of the client before
     view.tell("wave", "", "app.connecting");
     try {
       const config = options.signIn ? await options.signIn() : options;
       const { dial, isSupported } = await import("../client/index.js");
       if (!isSupported()) throw new Trouble(isSecureContext ? "unsupported" : "insecure");
-      const client = await dial({ ...config, view: listening(view), language: view.words.language });
+      const client = await dial({ ...config, view: listening(), language: view.words.language });
       if (gone) return client.destroy();
       mounted.client = client;
       use(client);
@@ -69,15 +70,22 @@ export function mount(element, options) {
     resolve(client);
   };
   /** @type {(() => void)[]} what a client told before dial returned */
-  const early = [];
-  /** @param {View} v */
-  const listening = (v) => new Proxy(v, {
-    get(target, name) {
-      const value = Reflect.get(target, name);
-      if (typeof value !== "function" || (typeof name === "string" && !/^(on[A-Z]|present$|dismiss$)/.test(name))) return value;
-      return (/** @type {any[]} */ ...args) => (target.client ? value.apply(target, args) : void early.push(() => value.apply(target, args)));
-    },
-  });
+  let early = [];
+  /** listening is the view for one client; what it tells when there is another counts no longer. */
+  const listening = () => {
+    /** @type {(() => void)[]} */
+    const waiting = early = [];
+    return new Proxy(view, {
+      get(target, name) {
+        const value = Reflect.get(target, name);
+        if (typeof value !== "function" || (typeof name === "string" && !/^(on[A-Z]|present$|dismiss$)/.test(name))) return value;
+        return (/** @type {any[]} */ ...args) => {
+          if (waiting !== early) return undefined;
+          return target.client ? value.apply(target, args) : void waiting.push(() => value.apply(target, args));
+        };
+      },
+    });
+  };
 
   /** @type {Mounted} */
   const mounted = {
@@ -100,7 +108,7 @@ export function mount(element, options) {
     setTheme(theme) { view.setTheme(theme); },
   };
   if (options.client) {
-    options.client.setView(listening(view));
+    options.client.setView(listening());
     use(options.client);
   } else {
     view.restart = start;

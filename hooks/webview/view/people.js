@@ -107,7 +107,7 @@ export class People {
   /** load asks for the calls of late; @param {boolean} [further] for older ones */
   async load(further = false) {
     const got = await this.app.quietly(() => this.app.client.recentCalls(further ? { limit: 20, after: this.next } : { limit: 20 }));
-    if (!got) return;
+    if (!got || this.app.people !== this) return;
     const records = got.records ?? [];
     this.records = further ? [...this.records, ...records] : records;
     this.next = got.next ?? "";

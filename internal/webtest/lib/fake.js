@@ -2,6 +2,7 @@
 // voice, a colour with a moving mark for a picture), and ears at the loudspeaker.
 // `devices` is set by the test before this: {tone, colour, deny, still}.
 (() => {
+  if (!navigator.mediaDevices) return; // about:blank
   const d = Object.assign({ tone: 440, colour: [128, 128, 128], deny: [], width: 320, height: 240, rate: 15 }, globalThis.devices);
   const open = { audio: [], video: [], screen: [] };
   let context;
@@ -62,7 +63,7 @@
   AudioNode.prototype.connect = function (to, ...rest) {
     const out = connect.call(this, to, ...rest);
     if (to === this.context.destination) {
-      const ear = new AnalyserNode(this.context, { fftSize: 16384 });
+      const ear = new AnalyserNode(this.context, { fftSize: 8192 });
       connect.call(this, ear);
       taps.push({ voices: this instanceof AudioWorkletNode, ear, context: this.context });
     }

@@ -20,12 +20,12 @@ const tones = names.map((n) => looks[n].tone);
 /**
  * Waits until test returns something true, and returns that.
  * @template T
- * @param {() => Promise<T> | T} test
+ * @param {() => Promise<T | false | null | undefined> | T | false | null | undefined} test
  * @param {string | (() => unknown)} what is waited for, or what there is instead
  * @param {number} [ms]
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(test, what, ms = 10_000) {
+export async function until(test, what, ms = 25_000) {
   const end = Date.now() + ms;
   for (;;) {
     const got = await test();
@@ -42,7 +42,7 @@ const whom = (h) => names.filter((_, i) => h.at[i] > 0.03);
 
 /**
  * @typedef {object} PersonOptions
- * @property {import("./stage.js").Stage} stage
+ * @property {import("./stage.js").Stage} [stage]
  * @property {import("playwright-core").Browser} browser
  * @property {string} user
  * @property {boolean} [view] the default view, as its user opens it. Default: a bare page, with the library alone.
@@ -53,6 +53,7 @@ const whom = (h) => names.filter((_, i) => h.at[i] > 0.03);
  * @property {string} [script] runs before the page's
  * @property {boolean} [signIn] Default true.
  * @property {string} [path] of the page
+ * @property {string} [picture] where a page of another kind shows the other, a selector
  */
 
 /** Somebody on a page. Whatever goes wrong on it fails close. */
@@ -82,21 +83,32 @@ export class Person {
     if (!(this.options.errors ?? []).some((r) => r.test(text))) this.wrong.push(text);
   }
 
+  /** On a page of another kind. @param {string} address @param {PersonOptions} options */
+  static async at(address, options) {
+    const p = await Person.#make(options);
+    await p.page.goto(address);
+    return p;
+  }
+
   /** @param {PersonOptions} options */
-  static async open(options) {
+  static async #make(options) {
     const context = await options.browser.newContext({ viewport: { width: 1000, height: 700 }, locale: "en", reducedMotion: "reduce", ...options.context });
     const look = looks[options.user] ?? looks.alice;
     await context.addInitScript(`globalThis.devices = ${JSON.stringify({ ...look, deny: options.deny ?? [] })};${options.script ?? ""}`);
     await context.addInitScript(fake);
     const page = await context.newPage();
-    const p = new Person(options, context, page);
-    p.events = [];
+    return new Person(options, context, page);
+  }
+
+  /** @param {PersonOptions & {stage: import("./stage.js").Stage}} options */
+  static async open(options) {
+    const p = await Person.#make(options);
     if (options.view) {
       const { link } = await options.stage.ask("link", { user: p.user, text: options.path ?? "" });
-      await page.goto(link);
-      if (options.signIn !== false) await page.locator(".es-home").waitFor();
+      await p.page.goto(link);
+      if (options.signIn !== false) await p.page.locator(".es-home").waitFor();
     } else {
-      await page.goto(`${options.stage.page}pages/bare.html`);
+      await p.page.goto(`${options.stage.page}pages/bare.html`);
       if (options.signIn !== false) await p.signIn(options.config);
     }
     return p;
@@ -104,7 +116,8 @@ export class Person {
 
   /** @param {Record<string, any>} [config] */
   async signIn(config = {}) {
-    const { id, ...credentials } = await this.options.stage.ask("credentials", { user: this.user });
+    const stage = /** @type {import("./stage.js").Stage} */ (this.options.stage);
+    const { id, ...credentials } = await stage.ask("credentials", { user: this.user });
     await until(() => this.page.evaluate("Boolean(globalThis.bare)"), "the bare page");
     await this.page.evaluate((c) => globalThis.bare.signIn(c), { ...credentials, ...config });
   }
@@ -142,7 +155,13 @@ export class Person {
    * @param {...string} who
    */
   async hears(...who) {
-    await hearing(this.user, () => this.page.evaluate((hz) => globalThis.fake.heard(hz), tones), who);
+    try {
+      await hearing(this.user, () => this.page.evaluate((hz) => globalThis.fake.heard(hz), tones), who);
+    } catch (e) {
+      const stats = await this.page.evaluate(() => globalThis.bare?.client?.stats()).catch(() => null);
+      if (stats) /** @type {Error} */ (e).message += `; ${JSON.stringify(stats.media?.audio ?? stats)}`;
+      throw e;
+    }
   }
 
   /** Whether the bell, or the tone of a call that rings elsewhere, is heard. */
@@ -153,6 +172,7 @@ export class Person {
 
   /** @param {string} user */
   #picture(user) {
+    if (this.options.picture) return this.options.picture;
     if (!this.options.view) return `[data-user="${user}"] .earshot-video`;
     return user === this.user ? '.es-tile[aria-label^="You"] video' : `.es-tile[aria-label^="${user}"] canvas`;
   }
@@ -196,11 +216,11 @@ export class Person {
 
   /** Clicks a button by its words. @param {string | RegExp} name */
   async click(name) {
-    await this.page.getByRole("button", { name, exact: typeof name === "string" }).click({ timeout: 8000 });
+    await this.page.getByRole("button", { name, exact: typeof name === "string" }).click({ timeout: 25_000 });
   }
 
   /** Waits for words anywhere on the page. @param {string} text @param {number} [timeout] */
-  async reads(text, timeout = 10_000) {
+  async reads(text, timeout = 25_000) {
     await this.page.getByText(text).filter({ visible: true }).first().waitFor({ timeout });
   }
 
@@ -208,6 +228,7 @@ export class Person {
   async close() {
     if (this.closed) return;
     this.closed = true;
+    await this.page.evaluate(() => globalThis.bare?.client?.destroy()).catch(() => {});
     const violations = await this.page.evaluate("fake.violations").catch(() => []);
     await this.context.close();
     assert.deepEqual([...this.wrong, ...violations], [], `what went wrong on ${this.user}'s page`);
@@ -233,6 +254,7 @@ export class GoPerson {
     return this.stage.ask(what, { user: this.user, ...details });
   }
 
+  /** @returns {Promise<string[]>} */
   async told() {
     return (await this.do("events")).events.map(words);
   }
@@ -246,7 +268,7 @@ export class GoPerson {
 
   /** @param {...string} who */
   async hears(...who) {
-    await hearing(this.user, () => this.do("heard", { ms: 340, hz: tones }), who);
+    await hearing(this.user, () => this.do("heard", { ms: 170, hz: tones }), who);
   }
 
   /** Is shown n more pictures of a user, and had a key frame. @param {string} user */

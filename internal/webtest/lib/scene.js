@@ -61,7 +61,7 @@ export class Scene {
  * @param {(s: Scene) => Promise<void>} play
  * @param {number} [timeout]
  */
-export function scene(name, play, timeout = 60_000) {
+export function scene(name, play, timeout = 180_000) {
   test(name, { timeout }, async () => {
     const s = new Scene();
     try {

@@ -150,7 +150,7 @@ scene("rejected, ignored, busy, taken back, not answered", async (s) => {
   await alice.do("hangup");
   await bob.waitFor("onCallingCancel");
   await alice.waitFor("onCallEnd 6");
-  await assert.rejects(() => bob.do("accept"), { code: -2 });
+  await assert.rejects(() => bob.do("accept"), { code: -3 });
 });
 
 scene("four pages in a group, one more is invited, and the server mixes", async (s) => {
@@ -183,9 +183,12 @@ scene("four pages in a group, one more is invited, and the server mixes", async 
   await bob.hears("dave", "erin");
   await alice.hears();
   assert.equal((await bob.told()).some((e) => e.startsWith("onCallEnd")), false, "the call of the others goes on");
+  await Promise.all([bob, carol].map((p) => p.do("hangup")));
+  await dave.do("hangup");
   const { records } = await alice.do("recentCalls", {});
   assert.equal(records[0].isGroup, true);
-}, 90_000);
+  assert.ok(records[0].durationMS > 0);
+});
 
 scene("a group call with pictures", async (s) => {
   const [alice, bob, carol] = await Promise.all([s.page("alice"), s.page("bob"), s.go("carol", { answer: true })]);
@@ -204,7 +207,7 @@ scene("a second sign-in ends the first", async (s) => {
   await alice.waitFor("onKickedOffline");
   await alice.waitFor("onConnectionState closed");
   await assert.rejects(() => alice.do("call", "bob", 1));
-  assert.equal((await stage.ask("online")).users.join(), "alice");
+  assert.ok((await stage.ask("online")).users.includes("alice"), "the second is there");
 });
 
 scene("enableCustomViewRoute, from the page and from the server", async (s) => {

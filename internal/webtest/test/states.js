@@ -1,0 +1,55 @@
+// Every state of the default view, at a phone's width and a desktop's, in light and
+// dark: a screenshot of each, and axe-core's judgement. EARSHOT_SHOTS is where the
+// pictures go.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { browser, stage } from "../lib/scene.js";
+
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const shapes = /** @type {const} */ ([["desktop", 1280, 800, "light"], ["desktop", 1280, 800, "dark"], ["phone", 390, 844, "dark"], ["phone", 390, 844, "light"]]);
+
+test("every state: screenshots, and no serious fault of accessibility", { timeout: 300_000 }, async () => {
+  const shots = process.env.EARSHOT_SHOTS || mkdtempSync(join(tmpdir(), "earshot-view-"));
+  mkdirSync(shots, { recursive: true });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", locale: "en", bypassCSP: true });
+  await context.addInitScript({ path: axe });
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const wrong = [];
+  let state = "";
+  page.on("pageerror", (e) => wrong.push(`${state}: ${e}`));
+  page.on("console", (m) => { if (m.type() === "error" && !m.location().url.endsWith("favicon.ico")) wrong.push(`${state}: ${m.text()} ${m.location().url}`); });
+  const open = async (/** @type {string} */ query) => {
+    await page.goto(`${stage.page}test-view/gallery.html${query}`);
+    await page.locator("body[data-ready]").waitFor();
+  };
+  await open("");
+  /** @type {string[]} */
+  const states = await page.evaluate("states");
+  assert.ok(states.length > 20, `${states.length} states`);
+  for (state of states) {
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await open(`?state=${state}`);
+    for (const [i, [shape, width, height, colorScheme]] of shapes.entries()) {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.screenshot({ path: join(shots, `${state}-${shape}-${colorScheme}.png`) });
+      if (i % 2 === 1) continue; // colours and shapes are both looked at, not each pair of them
+      const faults = await page.evaluate(async () => {
+        const { violations } = await /** @type {any} */ (globalThis).axe.run(document, { resultTypes: ["violations"] });
+        return violations.filter((/** @type {any} */ v) => v.impact === "serious" || v.impact === "critical")
+          .map((/** @type {any} */ v) => `${v.id}: ${v.nodes.map((/** @type {any} */ n) => n.target.join(" ")).join(", ")}`);
+      });
+      wrong.push(...faults.map((/** @type {string} */ f) => `${state}, ${shape}, ${colorScheme}: ${f}`));
+    }
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (overflow > 0) wrong.push(`${state}: ${overflow} pixels wider than a phone`);
+  }
+  await context.close();
+  console.log(`${states.length} states, ${states.length * shapes.length} screenshots in ${shots}`);
+  assert.deepEqual(wrong, []);
+});

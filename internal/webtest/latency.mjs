@@ -61,7 +61,6 @@ async function perform(/** @type {{width: number, height: number, rate: number}}
     }
     c.fillStyle = "orange"; // something moves
     c.fillRect((n * 5) % width, height / 2, 30, 40);
-    const now = Date.now() + (performance.now() % 1);
     g.shown[n] = performance.timeOrigin + performance.now();
     writer.write(new VideoFrame(canvas, { timestamp: Math.round(performance.now() * 1000) }));
   }, 1000 / rate);

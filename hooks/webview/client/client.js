@@ -23,6 +23,7 @@ export { isSupported, whyUnsupported } from "./support.js";
  * @property {number|string} [roomID] names the call's room: a number of 1 to 4294967294 or a string of 1 to 64 bytes.
  *   Default: the server chooses a number.
  * @property {string} [privateMapKey] where the server wants one. Default that of setPrivateMapKey.
+ * @property {boolean} [camera] open the camera, in a video call. Default as configured.
  */
 
 /**
@@ -141,11 +142,13 @@ export class Client {
       this.#core.notEntered("call", asCallError(err));
       throw err;
     }
-    await this.#enter("call", { ...req, timeoutMS, userData, roomID, privateMapKey, receive: this.#receive || undefined }, req.userIDs);
+    await this.#enter("call", { ...req, timeoutMS, userData, roomID, privateMapKey, receive: this.#receive || undefined }, req.userIDs, options.camera);
   }
 
-  /** @param {string} type @param {object} body @param {string[]} dialled */
-  async #enter(type, body, dialled) {
+  /** @param {string} type @param {object} body @param {string[]} dialled @param {boolean} [camera] */
+  async #enter(type, body, dialled, camera) {
+    if (camera !== undefined) checkBool(camera, "camera");
+    this.#core.camera = camera ?? this.#core.config.autoCamera;
     this.#core.call.asking(dialled);
     try {
       await this.#core.requests.send(type, body);
@@ -155,17 +158,24 @@ export class Client {
     }
   }
 
-  /** Answers the call that rings here. One that is refused goes on ringing. */
-  async accept() {
+  /**
+   * Answers the call that rings here. One that is refused goes on ringing.
+   * @param {{camera?: boolean}} [options] camera: open it, in a video call. Default as configured.
+   */
+  async accept(options = {}) {
     const callID = this.#callIn("ringing");
-    await this.#enter("accept", { callID, privateMapKey: this.#privateMapKey || undefined, receive: this.#receive || undefined }, []);
+    await this.#enter("accept", { callID, privateMapKey: this.#privateMapKey || undefined, receive: this.#receive || undefined }, [], options.camera);
   }
 
-  /** Enters a running group call without an invitation. @param {string} callID */
-  async joinCall(callID) {
+  /**
+   * Enters a running group call without an invitation.
+   * @param {string} callID
+   * @param {{camera?: boolean}} [options] as for accept
+   */
+  async joinCall(callID, options = {}) {
     if (!isCallID(callID)) bad("the call ID is not a string of 1 to 64 bytes");
     this.#alive();
-    await this.#enter("join", { callID, privateMapKey: this.#privateMapKey || undefined, receive: this.#receive || undefined }, []);
+    await this.#enter("join", { callID, privateMapKey: this.#privateMapKey || undefined, receive: this.#receive || undefined }, [], options.camera);
   }
 
   /** Declines the call that rings here. */

@@ -82,6 +82,8 @@ export class Core {
   /** Why the client ended, or null. @type {CallError | null} */
   why = null;
   leaving = false;
+  /** Whether the camera is opened when the call that is being entered carries video. */
+  camera = true;
   /** The others' tracks. @type {Map<number, Track>} */
   tracks = new Map();
   /** Those of them that startRemoteView asked for. @type {Set<number>} */
@@ -97,6 +99,7 @@ export class Core {
    */
   constructor(config, parts) {
     this.config = config;
+    this.camera = config.autoCamera;
     this.#parts = parts;
     this.#store = new Store(config.storageKey ? parts.storage : null, config.storageKey, logText);
     this.callbacks = new Callbacks(config.view, config.viewRoute, logError);
@@ -342,7 +345,7 @@ export class Core {
     this.callbacks.enqueue(entry);
     const video = now.info.media === MediaType.Video;
     if (before.phase !== "in" && now.phase === "in") {
-      this.publishing.enter(now.info.callID, video, video && this.config.autoCamera);
+      this.publishing.enter(now.info.callID, video, video && this.camera);
     } else if (event.type === "mediaChanged") {
       this.publishing.videoAllowed(video);
     }

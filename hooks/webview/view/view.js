@@ -191,7 +191,6 @@ export class View {
     if (camera) return this.client.accept();
     if (call) call.cameraOn = false;
     await this.client.accept({ camera: false });
-    await this.quietly(() => this.client.closeCamera()); // of a client that opened it all the same
   }
 
   /** @param {boolean} muted */

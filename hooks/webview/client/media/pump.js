@@ -1,5 +1,7 @@
 // Reads what a device captures.
 
+const LINGER = 500; // ms
+
 /**
  * Gives each chunk of a native stream to `each`, which closes it, until the stream
  * ends or is stopped.
@@ -15,8 +17,11 @@ export function pump(readable, each) {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
-        if (stopped) value.close();
-        else each(value);
+        if (!stopped) each(value);
+        else {
+          value.close();
+          await reader.cancel();
+        }
       }
     } catch {
       // The track has ended; the main half tells of it.
@@ -25,7 +30,9 @@ export function pump(readable, each) {
   return {
     stop() {
       stopped = true;
-      reader.cancel().catch(() => {});
+      // What waits in the stream is read and closed first: a chunk that nobody closes
+      // holds the device's memory, and the browser says so.
+      setTimeout(() => reader.cancel().catch(() => {}), LINGER);
     },
   };
 }

@@ -426,7 +426,7 @@ export class Session {
     this.#heard = conn.heard;
     this.#conn = null;
     clearInterval(this.#timer);
-    conn.close();
+    conn.close(CloseCode.Replaced, "dialling again"); // 0 would be taken for a page that is closed
   }
 
   /** @param {string} reason */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
 const fake = readFileSync(new URL("./fake.js", import.meta.url), "utf8");
+const probe = readFileSync(new URL("./probe.js", import.meta.url), "utf8");
 
 /** What everybody sounds and looks like. @type {Record<string, {tone: number, colour: number[]}>} */
 export const looks = {
@@ -53,6 +54,7 @@ const whom = (h) => names.filter((_, i) => h.at[i] > 0.03);
  * @property {string} [script] runs before the page's
  * @property {boolean} [signIn] Default true.
  * @property {string} [path] of the page
+ * @property {boolean} [probe] devices with which delays are measured: see probe.js. Default false.
  * @property {string} [picture] where a page of another kind shows the other, a selector
  */
 
@@ -96,6 +98,7 @@ export class Person {
     const look = looks[options.user] ?? looks.alice;
     await context.addInitScript(`globalThis.devices = ${JSON.stringify({ ...look, deny: options.deny ?? [] })};${options.script ?? ""}`);
     await context.addInitScript(fake);
+    if (options.probe) await context.addInitScript(probe);
     const page = await context.newPage();
     return new Person(options, context, page);
   }
@@ -109,7 +112,7 @@ export class Person {
       if (options.signIn !== false) await p.page.locator(".es-home").waitFor();
     } else {
       await p.page.goto(`${options.stage.page}pages/bare.html`);
-      if (options.signIn !== false) await p.signIn(options.config);
+      if (options.signIn !== false) await p.signIn({ ...(options.probe && { workerURL: "/pages/probe-worker.js" }), ...options.config });
     }
     return p;
   }

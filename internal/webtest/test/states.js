@@ -37,7 +37,11 @@ test("every state: screenshots, and no serious fault of accessibility", { timeou
     for (const [i, [shape, width, height, colorScheme]] of shapes.entries()) {
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      await page.screenshot({ path: join(shots, `${state}-${shape}-${colorScheme}.png`) });
+      await page.evaluate(async () => { // colours glide
+        await new Promise(requestAnimationFrame);
+        for (const a of document.getAnimations()) if (a.effect?.getComputedTiming().endTime !== Infinity) a.finish();
+      });
+      await page.screenshot({ animations: "disabled", path: join(shots, `${state}-${shape}-${colorScheme}.png`) });
       if (i % 2 === 1) continue; // colours and shapes are both looked at, not each pair of them
       const faults = await page.evaluate(async () => {
         const { violations } = await /** @type {any} */ (globalThis).axe.run(document, { resultTypes: ["violations"] });

@@ -15,45 +15,60 @@ const shapes = /** @type {const} */ ([["desktop", 1280, 800, "light"], ["desktop
 test("every state: screenshots, and no serious fault of accessibility", { timeout: 300_000 }, async () => {
   const shots = process.env.EARSHOT_SHOTS || mkdtempSync(join(tmpdir(), "earshot-view-"));
   mkdirSync(shots, { recursive: true });
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", locale: "en", bypassCSP: true });
-  await context.addInitScript({ path: axe });
-  const page = await context.newPage();
   /** @type {string[]} */
   const wrong = [];
-  let state = "";
-  page.on("pageerror", (e) => wrong.push(`${state}: ${e}`));
-  page.on("console", (m) => { if (m.type() === "error" && !m.location().url.endsWith("favicon.ico")) wrong.push(`${state}: ${m.text()} ${m.location().url}`); });
-  const open = async (/** @type {string} */ query) => {
-    await page.goto(`${stage.page}test-view/gallery.html${query}`);
-    await page.locator("body[data-ready]").waitFor();
-  };
-  await open("");
   /** @type {string[]} */
-  const states = await page.evaluate("states");
-  assert.ok(states.length > 20, `${states.length} states`);
-  for (state of states) {
-    await page.setViewportSize({ width: 1280, height: 800 });
-    await open(`?state=${state}`);
-    for (const [i, [shape, width, height, colorScheme]] of shapes.entries()) {
-      await page.setViewportSize({ width, height });
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      await page.evaluate(async () => { // colours glide
-        await new Promise(requestAnimationFrame);
-        for (const a of document.getAnimations()) if (a.effect?.getComputedTiming().endTime !== Infinity) a.finish();
-      });
-      await page.screenshot({ animations: "disabled", path: join(shots, `${state}-${shape}-${colorScheme}.png`) });
-      if (i % 2 === 1) continue; // colours and shapes are both looked at, not each pair of them
-      const faults = await page.evaluate(async () => {
-        const { violations } = await /** @type {any} */ (globalThis).axe.run(document, { resultTypes: ["violations"] });
-        return violations.filter((/** @type {any} */ v) => v.impact === "serious" || v.impact === "critical")
-          .map((/** @type {any} */ v) => `${v.id}: ${v.nodes.map((/** @type {any} */ n) => n.target.join(" ")).join(", ")}`);
-      });
-      wrong.push(...faults.map((/** @type {string} */ f) => `${state}, ${shape}, ${colorScheme}: ${f}`));
+  let states = [];
+  let next = 0;
+  // Two at a time, each with a page of its own.
+  const work = async () => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", locale: "en", bypassCSP: true });
+    await context.addInitScript({ path: axe });
+    const page = await context.newPage();
+    let state = "";
+    page.on("pageerror", (e) => wrong.push(`${state}: ${e}`));
+    page.on("console", (m) => { if (m.type() === "error" && !m.location().url.endsWith("favicon.ico")) wrong.push(`${state}: ${m.text()} ${m.location().url}`); });
+    const open = async (/** @type {string} */ query) => {
+      await page.goto(`${stage.page}test-view/gallery.html${query}`);
+      await page.locator("body[data-ready]").waitFor();
+    };
+    await open("");
+    states = await page.evaluate("states");
+    while (next < states.length) {
+      state = states[next++];
+      await page.setViewportSize({ width: 1280, height: 800 });
+      await open(`?state=${state}`);
+      for (const [i, [shape, width, height, colorScheme]] of shapes.entries()) {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        await page.evaluate(async () => { // colours glide
+          await new Promise(requestAnimationFrame);
+          for (const a of document.getAnimations()) if (a.effect?.getComputedTiming().endTime !== Infinity) a.finish();
+        });
+        await page.screenshot({ animations: "disabled", path: join(shots, `${state}-${shape}-${colorScheme}.png`) });
+        if (i % 2 === 1) continue; // colours and shapes are both looked at, not each pair of them
+        wrong.push(...(await faults(page)).map((f) => `${state}, ${shape}, ${colorScheme}: ${f}`));
+      }
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (overflow > 0) wrong.push(`${state}: ${overflow} pixels wider than a phone`);
     }
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    if (overflow > 0) wrong.push(`${state}: ${overflow} pixels wider than a phone`);
-  }
-  await context.close();
+    await context.close();
+  };
+  await Promise.all([work(), work()]);
+  assert.ok(states.length > 20, `${states.length} states`);
   console.log(`${states.length} states, ${states.length * shapes.length} screenshots in ${shots}`);
   assert.deepEqual(wrong, []);
 });
+
+/**
+ * What axe-core finds that is serious or critical.
+ * @param {import("playwright-core").Page} page
+ * @returns {Promise<string[]>}
+ */
+function faults(page) {
+  return page.evaluate(async () => {
+    const { violations } = await /** @type {any} */ (globalThis).axe.run(document, { resultTypes: ["violations"] });
+    return violations.filter((/** @type {any} */ v) => v.impact === "serious" || v.impact === "critical")
+      .map((/** @type {any} */ v) => `${v.id}: ${v.nodes.map((/** @type {any} */ n) => n.target.join(" ")).join(", ")}`);
+  });
+}

@@ -12,7 +12,7 @@ import { browser, stage } from "../lib/scene.js";
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const shapes = /** @type {const} */ ([["desktop", 1280, 800, "light"], ["desktop", 1280, 800, "dark"], ["phone", 390, 844, "dark"], ["phone", 390, 844, "light"]]);
 
-test("every state: screenshots, and no serious fault of accessibility", { timeout: 300_000 }, async () => {
+test("every state: screenshots, and no serious fault of accessibility", { timeout: 600_000 }, async () => {
   const shots = process.env.EARSHOT_SHOTS || mkdtempSync(join(tmpdir(), "earshot-view-"));
   mkdirSync(shots, { recursive: true });
   /** @type {string[]} */

@@ -134,3 +134,22 @@ scene("on a phone, in Chinese, in the dark", async (s) => {
   assert.equal(await alice.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, "nothing is wider than the phone");
   await bob.do("hangup");
 });
+
+scene("a group is chosen and called, and one more is invited", async (s) => {
+  const go = await Promise.all(["bob", "carol", "dave"].map((u) => s.go(u, { answer: true })));
+  const alice = await s.view("alice");
+  for (const u of ["bob", "carol"]) await alice.page.getByLabel(`Choose ${u} for a group call`).check();
+  await alice.reads("2 chosen for a group call");
+  await alice.page.locator(".es-group").getByText("Voice call").click();
+  await Promise.all([alice.hears("bob", "carol"), go[0].hears("alice", "carol"), go[1].hears("alice", "bob")]);
+  await alice.click("Invite");
+  await alice.page.getByRole("dialog").getByLabel("dave").check();
+  await alice.click("Invite 1");
+  await Promise.all([alice.hears("bob", "carol", "dave"), go[2].hears("alice", "bob", "carol")]);
+  await alice.reads("Group call, 4 people");
+  await go[0].do("hangup");
+  await alice.reads("bob left.");
+  await alice.hears("carol", "dave");
+  await alice.click("Hang up");
+  await alice.reads("It lasted ");
+});

@@ -136,7 +136,7 @@ scene("a shared screen ends by the browser's own button", async (s) => {
 for (const what of ["WebTransport", "VideoEncoder"]) {
   scene(`a browser without ${what} is told so in one sentence`, async (s) => {
     const alice = await s.view("alice", { script: `delete globalThis.${what};`, signIn: false });
-    await alice.reads("This browser cannot make calls here: it lacks WebTransport or WebCodecs. Chrome, Edge");
+    await alice.reads("This browser cannot make calls here: it lacks WebTransport or WebCodecs. A current Chrome, Edge or other browser made of Chromium can, and Firefox too.");
     const why = await alice.page.evaluate(async () => {
       const { whyUnsupported } = await import(/** @type {any} */ ("/client/index.js"));
       return [whyUnsupported("en"), whyUnsupported("zh")];

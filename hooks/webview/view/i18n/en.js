@@ -2,7 +2,7 @@
 export default {
   // The page
   "app.connecting": "Connecting…",
-  "app.unsupported": "This browser cannot make calls here: it lacks WebTransport or WebCodecs. Chrome, Edge and other browsers made of Chromium, version 114 or later, can.",
+  "app.unsupported": "This browser cannot make calls here: it lacks WebTransport or WebCodecs. A current Chrome, Edge or other browser made of Chromium can, and Firefox too.",
   "app.unsupportedTitle": "Another browser is needed",
   "app.insecureTitle": "This page is not secure",
   "app.insecure": "Calls work on pages from https or localhost only. Open this page with https.",

@@ -1,7 +1,7 @@
 /** 简体中文。 @type {Record<string, string>} */
 export default {
   "app.connecting": "正在连接…",
-  "app.unsupported": "此浏览器缺少 WebTransport 或 WebCodecs，无法在这里通话。请使用 114 或更高版本的 Chrome、Edge 等 Chromium 浏览器。",
+  "app.unsupported": "此浏览器缺少 WebTransport 或 WebCodecs，无法在这里通话。请使用新版的 Chrome、Edge 等 Chromium 浏览器，或 Firefox。",
   "app.unsupportedTitle": "请换一个浏览器",
   "app.insecureTitle": "此页面不安全",
   "app.insecure": "只有来自 https 或 localhost 的页面才能通话。请用 https 打开。",

@@ -14,7 +14,7 @@ const QUEUE = 20; // frames within the decoder
 const DRAWS = 12; // frames that wait for their sound
 // By how much sound may be later than the picture, in ms: 45, and what a picture takes
 // to be encoded and sent at the least, since `base` counts from its arrival.
-const APART = 52;
+const APART = 48;
 
 /**
  * What a receiver of video needs of its surroundings.

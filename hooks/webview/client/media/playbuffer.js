@@ -30,7 +30,7 @@ export class PlayBuffer {
   constructor(channels, burst) {
     this.channels = channels;
     this.ring = new Float32Array(RING * channels); // one side after the other
-    this.margin = Math.round(0.25 * burst);
+    this.margin = Math.round(0.4 * burst);
     this.delays = new DelayEstimator();
     this.out = 0; // samples pulled
     this.base = 0; // of timestamps: the last

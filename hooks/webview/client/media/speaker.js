@@ -1,5 +1,13 @@
 // The loudspeaker: an AudioContext with the worklet that mixes everybody.
 
+// The smallest block that the device has, which is soonest heard; if the browser
+// does not keep up with it, the usual one.
+const SOONEST = 0;
+const USUAL = "interactive";
+const LOOK = 2000; // ms
+const BEHIND = 40; // ms of sound in that time that were not played: it breaks up
+const MISSES = 2; // such times in a row
+
 export class Speaker {
   /**
    * @param {(msg: any, transfer?: Transferable[]) => void} post to the worker half
@@ -15,6 +23,10 @@ export class Speaker {
     /** @type {AudioWorkletNode | null} */
     this.node = null;
     this.sink = "";
+    /** @type {number | "interactive"} */
+    this.hint = SOONEST;
+    this.played = { at: 0, time: -1 }; // by the clock, and by the sound's
+    this.misses = 0;
     this.muted = false;
     this.blocked = false;
     this.closed = false;
@@ -35,7 +47,7 @@ export class Speaker {
   }
 
   async start() {
-    const ctx = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
+    const ctx = new AudioContext({ sampleRate: 48000, latencyHint: this.hint });
     this.ctx = ctx;
     try {
       await ctx.audioWorklet.addModule(new URL("./playout-worklet.js", import.meta.url));
@@ -57,7 +69,10 @@ export class Speaker {
       throw e;
     }
     ctx.onstatechange = () => this.look();
-    this.timer = setInterval(() => this.look(), 2000);
+    this.timer = setInterval(() => {
+      this.look();
+      this.watch();
+    }, LOOK);
     ctx.resume().catch(() => {});
     setTimeout(() => this.look(), 300); // autoplay, if allowed, has begun by then
   }
@@ -73,6 +88,23 @@ export class Speaker {
       this.blocked = true;
       this.emit({ type: "autoplayBlocked" });
     } else if (/** @type {string} */ (ctx.state) === "interrupted") ctx.resume().catch(() => {});
+  }
+
+  /** Whether sound is played as fast as time goes by; if not, larger blocks are. */
+  watch() {
+    const ctx = this.ctx;
+    if (!ctx || this.hint === USUAL) return;
+    const now = { at: performance.now(), time: ctx.state === "running" ? ctx.currentTime : -1 };
+    const { at, time } = this.played;
+    this.played = now;
+    const took = now.at - at;
+    if (time < 0 || now.time < 0 || took > 2 * LOOK) return; // it, or this page, has slept
+    this.misses = took - 1000 * (now.time - time) > BEHIND ? this.misses + 1 : 0;
+    if (this.misses < MISSES) return;
+    this.hint = USUAL;
+    this.stop();
+    this.opening = null;
+    this.open().catch(() => {}); // which tells of it
   }
 
   /** Sound again, within a click's handler. */
@@ -102,6 +134,10 @@ export class Speaker {
 
   close() {
     this.closed = true;
+    this.stop();
+  }
+
+  stop() {
     clearInterval(this.timer);
     this.node?.port.postMessage(null);
     this.node?.disconnect();

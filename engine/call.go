@@ -349,6 +349,7 @@ func (s *Server) over(c *call, reason hooks.EndReason) {
 	for _, t := range c.timers {
 		t.Stop()
 	}
+	c.room.endSounds()
 	delete(s.calls, c.state.ID)
 	delete(s.rooms, c.roomID)
 	s.keepRecords(c)

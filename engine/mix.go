@@ -299,7 +299,7 @@ func (s *Server) setGain(d *device, req *signal.Gain) error {
 	if err != nil {
 		return err
 	}
-	if c.state.Member(req.UserID) == nil {
+	if c.state.Member(req.UserID) == nil && c.room.sound(req.UserID) == nil {
 		return refuse(hooks.CodeBadParam, "%s is not in the call", req.UserID)
 	}
 	if d.gains == nil {

@@ -61,6 +61,7 @@ type room struct {
 	// priorities of users, in dB: see SetPriorities.
 	priorities map[string]float64
 	hearing    map[pair]Hearing // other than everything: see SetHearing
+	sounds     []*Sound         // that the server plays
 
 	// What is told of connections, the rounds' own: see rounds.
 	round                      uint64
@@ -204,8 +205,15 @@ func without[T comparable](list []T, x T) []T {
 	return out
 }
 
-// addLeg gives the device a flow for a track and tells it so.
+// isFor reports whether a user is to know of the track.
+func (t *track) isFor(userID string) bool { return t.audience == nil || t.audience[userID] }
+
+// addLeg gives the device a flow for a track and tells it so, if it is for its
+// user.
 func (d *device) addLeg(t *track) {
+	if !t.isFor(d.userID) {
+		return
+	}
 	if d.legs == nil {
 		d.legs = make(map[*track]*leg)
 	}
@@ -259,6 +267,8 @@ type track struct {
 	film    *film // nil for audio
 	metered bool  // somebody wants to know how loud it is
 	column  int   // in the room's table: see row; does not change
+	// audience are the users that it is for, nil if it is for all.
+	audience map[string]bool
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.

@@ -36,6 +36,9 @@ func (s *Server) SetPoses(callID string, poses map[string]*mixer.Pose) error {
 	for _, d := range c.room.devs {
 		in[d.userID] = d
 	}
+	for _, p := range c.room.sounds {
+		in[p.cfg.UserID] = p.device
+	}
 	for user := range poses {
 		if in[user] == nil {
 			return refuse(hooks.CodeBadParam, "%.32q is not in the room of the call", user)

@@ -350,6 +350,7 @@ func (s *Server) over(c *call, reason hooks.EndReason) {
 		t.Stop()
 	}
 	c.room.endSounds()
+	c.room.endTaps()
 	delete(s.calls, c.state.ID)
 	delete(s.rooms, c.roomID)
 	s.keepRecords(c)

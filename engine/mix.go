@@ -245,10 +245,11 @@ func (l *mixLeg) send(packet []byte) {
 	}
 }
 
-// setMixGain makes a track as loud in the device's mix as it wants it.
+// setMixGain makes a track as loud in the device's mix, and for taps on what its
+// user hears, as it wants it.
 func (d *device) setMixGain(t *track) {
 	src := t.source.Load()
-	if d.mixLeg == nil || src == nil || t.owner == d {
+	if d.mixLeg == nil && len(d.ears) == 0 || src == nil || t.owner == d {
 		return
 	}
 	gain, has := d.gains[t.owner.userID]
@@ -258,7 +259,12 @@ func (d *device) setMixGain(t *track) {
 	if l := d.legs[t]; l != nil && !l.on || !t.call.room.hears(d.userID, t) {
 		gain = 0
 	}
-	d.mixLeg.heard.SetGain(src.Source, gain)
+	if d.mixLeg != nil {
+		d.mixLeg.heard.SetGain(src.Source, gain)
+	}
+	for _, e := range d.ears {
+		e.heard.SetGain(src.Source, gain)
+	}
 }
 
 // setReceive carries out a device's wish for a mode.

@@ -183,6 +183,7 @@ type Server struct {
 	done    chan struct{} // closed when the server stops accepting
 	stopped chan struct{} // closed when everything has ended
 	wg      sync.WaitGroup
+	tapping sync.WaitGroup // taps' goroutines
 
 	// mu guards all that follows, and all users, calls and rooms. The media
 	// path never takes it. Lock order: Server.mu, then device.mu.
@@ -483,6 +484,7 @@ func (s *Server) stop(words bool) {
 	}
 	s.pipe.Close()
 	s.wg.Wait()
+	s.closeTaps()
 	s.clock.close()
 	s.mu.Lock()
 	serving := s.serving

@@ -6,6 +6,7 @@ import (
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/mixer/bridge"
 )
 
 // SetPoses says where users of a call stand and look, for those whom the room
@@ -67,12 +68,19 @@ func (d *device) setPose(p *mixer.Pose) {
 			src.SetPosition(p.Position)
 		}
 	}
-	switch {
-	case d.mixLeg == nil:
-	case p == nil:
-		d.mixLeg.heard.ClearPose()
-	default:
-		d.mixLeg.heard.SetPose(*p)
+	var heard []*bridge.Receiver
+	if d.mixLeg != nil {
+		heard = append(heard, d.mixLeg.heard)
+	}
+	for _, e := range d.ears {
+		heard = append(heard, e.heard)
+	}
+	for _, h := range heard {
+		if p == nil {
+			h.ClearPose()
+		} else {
+			h.SetPose(*p)
+		}
 	}
 }
 

@@ -14,6 +14,11 @@ type ReceiverConfig struct {
 	// Send takes an RTP packet of the mix. It is called by Tick, must not
 	// block, and the slice is valid until it returns.
 	Send func(packet []byte)
+	// PCM takes the mix as it is instead, and nothing is encoded or sent: each
+	// frame in which somebody is heard, 48 kHz, one channel or two, interleaved,
+	// and when it was due. It is called by Tick, must not block, and the slice is
+	// valid until it returns. Default none.
+	PCM func(pcm []int16, channels int, due time.Time)
 }
 
 // A Receiver is sent one stream: everybody else, mixed. Its methods may be
@@ -45,6 +50,11 @@ func (b *Bridge) AddReceiver(cfg ReceiverConfig) *Receiver {
 	b.do(func() {
 		r.owner = b.ownerOf(cfg.Owner)
 		r.owner.receivers = append(r.owner.receivers, r)
+		if cfg.PCM != nil {
+			r.stream = &stream{br: b, prev: b.plain.gains, seated: b.seated}
+			b.ears = append(b.ears, r)
+			return
+		}
 		b.receivers = append(b.receivers, r)
 		r.seq = uint16(b.tick*40503 + uint64(len(b.receivers))*7919) // any start will do
 	})
@@ -59,7 +69,7 @@ func (r *Receiver) Remove() {
 		}
 		r.gone = true
 		b := r.br
-		b.receivers = without(b.receivers, r)
+		b.receivers, b.ears = without(b.receivers, r), without(b.ears, r)
 		r.owner.receivers = without(r.owner.receivers, r)
 		b.leave(r.owner)
 	})
@@ -96,6 +106,24 @@ func (r *Receiver) SetPose(p mixer.Pose) {
 // ClearPose ends what SetPose began: the receiver hears all as they are.
 func (r *Receiver) ClearPose() {
 	r.br.do(func() { r.placed = false })
+}
+
+// hear gives the mix to a receiver that takes it as it is.
+func (r *Receiver) hear(due time.Time) {
+	s := r.stream
+	key, _ := r.key()
+	if s.stereo != key.stereo {
+		s.stereo, s.prev, s.seated, s.limiter = key.stereo, key.gains, r.br.seated, mixer.Limiter{}
+	}
+	s.key = key
+	if s.mixes() {
+		channels := 1
+		if s.stereo {
+			channels = 2
+		}
+		r.cfg.PCM(s.mix(), channels, due)
+	}
+	s.prev, s.seated = key.gains, r.br.seated
 }
 
 // forget is the end of a source.

@@ -106,6 +106,9 @@ func (s *Source) Remove() {
 		for _, r := range b.receivers {
 			r.forget(s)
 		}
+		for _, r := range b.ears {
+			r.forget(s)
+		}
 		s.owner.sources--
 		b.leave(s.owner)
 	})

@@ -125,19 +125,13 @@ func (f *tapFilms) wait() {
 		}
 		for l.order.Waiting() > 0 {
 			l.order.Skip()
-			if data, _ := l.peek(); data {
+			if _, there := l.meta[l.order.Next()]; there {
 				break
 			}
 		}
 		l.whole = false
 		f.take(l)
 	}
-}
-
-// peek reports whether the next packet is there.
-func (l *tapLayer) peek() (bool, uint16) {
-	_, there := l.meta[l.order.Next()]
-	return there, l.order.Next()
 }
 
 // frame tells of a frame, if it is of the size that is told.

@@ -402,7 +402,9 @@ func (s *Server) Pins() [][32]byte {
 }
 
 // Pipe returns the dialer for clients inside this process: set it as
-// ClientConfig.Dialer. They sign in like all others.
+// ClientConfig.Dialer. They sign in like all others. A character of the game's
+// own, which is called, speaks and listens, is one; for a sound alone there is
+// Play.
 func (s *Server) Pipe() transport.Dialer { return s.pipe }
 
 // Shutdown lets calls finish: no new ones start, and when the last has ended,

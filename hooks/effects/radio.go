@@ -29,6 +29,7 @@ type Radio struct {
 	high, low  [2]svf
 	noiseHigh  svf
 	noiseLow   svf
+	speaker    svf // after the limiter, whose distortion is above the band, too
 	drive      float64
 	noise      float64 // amplitude while it is open
 	squelch    float64
@@ -87,6 +88,7 @@ func NewRadio(cfg RadioConfig) (*Radio, error) {
 	}
 	r.noiseHigh.tune(cfg.Low, 0.707)
 	r.noiseLow.tune(cfg.High, 0.707)
+	r.speaker.tune(cfg.High*1.2, 0.707)
 	// White noise of ±1 has a power of 1/3, of which the band lets its share
 	// pass.
 	share := math.Sqrt(1.0 / 3 * (cfg.High - cfg.Low) / (rate / 2))
@@ -135,7 +137,8 @@ func (r *Radio) Process(pcm []int16) {
 		n := float64(int32(r.seed)) / (1 << 31)
 		n, _ = r.noiseLow.next(n)
 		_, n = r.noiseHigh.next(n)
-		pcm[i] = sample(soft(x*r.gain*r.gate + n*r.level))
+		y, _ := r.speaker.next(soft(x*r.gain*r.gate + n*r.level))
+		pcm[i] = sample(y)
 	}
 }
 

@@ -53,7 +53,7 @@ func TestSpeakersLineUp(t *testing.T) {
 		if n := rec.Dropped(); n > 0 {
 			t.Errorf("%d packets were dropped", n)
 		}
-		if got, want := told.list(), 6; len(told.all) != want {
+		if got, want := told.list(), 6; len(told.take()) != want {
 			t.Errorf("events:\n%s", got)
 		}
 		first, last := time.Hour, -time.Hour

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -319,10 +320,15 @@ func (e *events) add(v record.Event) {
 	e.all = append(e.all, v)
 }
 
-func (e *events) list() (s string) {
+// take returns a copy of all so far.
+func (e *events) take() []record.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, v := range e.all {
+	return slices.Clone(e.all)
+}
+
+func (e *events) list() (s string) {
+	for _, v := range e.take() {
 		s += string(v.Kind) + " " + v.UserID + "\n"
 	}
 	return s

@@ -34,7 +34,9 @@ func talk(t *testing.T, mayRecord func(hooks.RecordRequest) error, users ...stri
 	var list []*phone
 	for _, u := range users {
 		phones[u] = w.dial(u, func(c *engine.ClientConfig) {
-			c.Codec = libopus.Driver{}
+			if u == "bob" { // he hears them
+				c.Codec = libopus.Driver{}
+			}
 			c.OpusMicrophone = audio.NewPacketSource(speech.Packets(u), true)
 		})
 		list = append(list, phones[u])
@@ -68,12 +70,12 @@ func TestConsent(t *testing.T) {
 		var told events
 		rec, err := record.Start(record.Config{Source: w.srv, CallID: w.callID, Create: d.create, Encoder: encoder(t), OnEvent: told.add})
 		must(t, err)
-		time.Sleep(5 * time.Second)
+		time.Sleep(3 * time.Second)
 		rec.Exclude("carol")
-		time.Sleep(5 * time.Second)
+		time.Sleep(3 * time.Second)
 		rec.Include("carol")
 		rec.Include("alice") // is recorded already
-		time.Sleep(5 * time.Second)
+		time.Sleep(3 * time.Second)
 		must(t, rec.Stop())
 		must(t, rec.Stop())
 		rec.Exclude("alice")
@@ -95,16 +97,16 @@ func TestConsent(t *testing.T) {
 		first, n := decode(t, d.of(t, "carol", ".ogg"))
 		second, _ := decode(t, d.of(t, "carol-2", ".ogg"))
 		mix, _ := decode(t, d.of(t, "all.mix", ".ogg"))
-		if l := like(hers, "alice"); l < 0.75 || len(hers) != 720000-312 || len(mix) != len(hers) || len(second) != len(hers) {
+		if l := like(hers[:3*48000], "alice"); l < 0.75 || len(hers) != 9*48000-312 || len(mix) != len(hers) || len(second) != len(hers) {
 			t.Errorf("alice's file is like her to %.2f; %d, %d and %d samples", l, len(hers), len(mix), len(second))
 		}
-		if l := like(first, "carol"); l < 0.9 || n < 230000 || n > 245000 {
+		if l := like(first, "carol"); l < 0.9 || n < 2.9*48000 || n > 3.1*48000 {
 			t.Errorf("carol's first file is like her to %.2f, %d samples", l, n)
 		}
-		if quiet, l := mixer.Level(sec(second, 0, 9.9)), like(sec(second, 11, 15), "carol"); quiet > -80 || l < 0.9 {
+		if quiet, l := mixer.Level(sec(second, 0, 5.9)), like(sec(second, 6.5, 9), "carol"); quiet > -80 || l < 0.9 {
 			t.Errorf("carol's second file has %.0f dBov before she was included, and is like her to %.2f", quiet, l)
 		}
-		for name, part := range map[string][]int16{"before": sec(mix, 1, 5), "while": sec(mix, 5.3, 9.9), "after": sec(mix, 10.5, 15)} {
+		for name, part := range map[string][]int16{"before": sec(mix, 0.5, 3), "while": sec(mix, 3.3, 5.9), "after": sec(mix, 6.5, 9)} {
 			a, b, c := like(part, "alice"), like(part, "bob"), like(part, "carol")
 			if a < 0.3 || b > 0.2 || (c > 0.3) == (name == "while") {
 				t.Errorf("%s: in the file of all alice is to %.2f, bob to %.2f, carol to %.2f", name, a, b, c)
@@ -160,7 +162,7 @@ func TestFullDisk(t *testing.T) {
 		must(t, err)
 		time.Sleep(20 * time.Second)
 		failed, ended := 0, 0
-		for _, e := range told.all {
+		for _, e := range told.take() {
 			switch e.Kind {
 			case record.Failed:
 				failed++
@@ -177,7 +179,7 @@ func TestFullDisk(t *testing.T) {
 		if err := rec.Stop(); !errors.Is(err, errFull) {
 			t.Errorf("Stop: %v", err)
 		}
-		if n := len(told.all); n != failed+ended+2 {
+		if n := len(told.take()); n != failed+ended+2 {
 			t.Errorf("events\n%s", told.list())
 		}
 		heard := new(audio.Recording)

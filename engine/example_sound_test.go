@@ -29,7 +29,7 @@ func (c *character) OnUserAudioAvailable(user string, yes bool) {
 	}
 }
 
-func guest(ctx context.Context, srv *engine.Server, name string, voice engine.OpusSource) *character {
+func npc(ctx context.Context, srv *engine.Server, name string, voice engine.OpusSource) *character {
 	c := &character{invited: make(chan hooks.Invitation, 1), speaks: make(chan string, 1)}
 	var err error
 	c.client, err = engine.Dial(ctx, engine.ClientConfig{
@@ -58,7 +58,7 @@ func ExampleServer_Pipe() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	oracle, hero := guest(ctx, srv, "oracle", voice), guest(ctx, srv, "hero", nil)
+	oracle, hero := npc(ctx, srv, "oracle", voice), npc(ctx, srv, "hero", nil)
 	defer oracle.client.Destroy()
 	defer hero.client.Destroy()
 
@@ -87,7 +87,7 @@ func ExampleServer_Play() {
 	go srv.Serve()
 	defer srv.Close()
 	ctx := context.Background()
-	red, blue := guest(ctx, srv, "red", nil), guest(ctx, srv, "blue", nil)
+	red, blue := npc(ctx, srv, "red", nil), npc(ctx, srv, "blue", nil)
 	defer red.client.Destroy()
 	defer blue.client.Destroy()
 	if err := red.client.Call(ctx, "blue", hooks.MediaAudio); err != nil {

@@ -179,6 +179,9 @@ func (m *mixing) add(t *track) {
 	t.source.Store(&mixedTrack{src, steer{grid: m.tick.grid(m.tick.every)}})
 	for _, d := range m.room.devs {
 		d.setMixGain(t)
+		if d.mixLeg != nil {
+			m.room.srv.bindPaths(m.room, d.mixLeg, t)
+		}
 	}
 }
 
@@ -210,6 +213,7 @@ func (r *room) settle(d *device) error {
 	l.heard = m.br.AddReceiver(bridge.ReceiverConfig{Owner: d.number, Send: l.send})
 	m.legs++
 	d.mixLeg = l
+	s.bindMix(r, l)
 	if d.pose != nil {
 		l.heard.SetPose(*d.pose)
 	}

@@ -285,7 +285,6 @@ func TestVideoCall(t *testing.T) {
 type source struct {
 	packet func(hooks.TapPacket)
 	sound  func(hooks.TapSound)
-	over   chan struct{}
 }
 
 type fakeTap struct{ over chan struct{} }

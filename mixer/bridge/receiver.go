@@ -30,6 +30,9 @@ type Receiver struct {
 	// What follows is Tick's own.
 	owner  *owner
 	gains  map[*Source]float32 // other than 1
+	paths  map[*Source]func(pcm []int16)
+	finish func(pcm []int16, channels int)
+	way    []int16 // for paths
 	pose   mixer.Pose
 	placed bool // it has a pose, and hears in stereo
 	stream *stream
@@ -127,7 +130,51 @@ func (r *Receiver) hear(due time.Time) {
 }
 
 // forget is the end of a source.
-func (r *Receiver) forget(s *Source) { delete(r.gains, s) }
+func (r *Receiver) forget(s *Source) {
+	delete(r.gains, s)
+	delete(r.paths, s)
+}
+
+// SetPath puts a function on the way from a source to this receiver: it sees, and
+// may change, the source's frames, 48 kHz mono, before gains, while the source is
+// in the mix. The receiver then has a mix, and an encoder, of its own. nil takes it
+// off. It is called by Tick.
+func (r *Receiver) SetPath(s *Source, f func(pcm []int16)) {
+	r.br.do(func() {
+		switch {
+		case r.gone || s.gone:
+		case f == nil:
+			delete(r.paths, s)
+		default:
+			if r.paths == nil {
+				r.paths, r.way = make(map[*Source]func([]int16)), make([]int16, r.br.samples)
+			}
+			r.paths[s] = f
+		}
+	})
+}
+
+// SetFinish has a function see, and change, this receiver's mix before it is
+// encoded, interleaved where there are two channels. The receiver then has a mix,
+// and an encoder, of its own. nil takes it off. It is called by Tick.
+func (r *Receiver) SetFinish(f func(pcm []int16, channels int)) {
+	r.br.do(func() { r.finish = f })
+}
+
+// alone tells whether there is a function on what the receiver hears now.
+func (r *Receiver) alone() bool {
+	if r.finish != nil {
+		return true
+	}
+	if len(r.paths) > 0 {
+		for _, s := range r.br.talkers {
+			if s != nil && r.paths[s] != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // gain is how loud a talker is in a mix, left and right (the same in a mono
 // one), in units of 1/unity.
@@ -141,16 +188,22 @@ var whole = gain{unity, unity}
 type mixKey struct {
 	stereo bool
 	gains  [MaxTalkers]gain
+	// alone is the receiver that has functions on what it hears, if it has.
+	alone *Receiver
 }
 
 // key is what the receiver is to hear in this tick. plain says that it is what
 // everybody hears who does not talk.
 func (r *Receiver) key() (k mixKey, plain bool) {
 	b := r.br
-	if r.owner.talks == 0 && len(r.gains) == 0 && !r.placed {
+	alone := r.alone()
+	if r.owner.talks == 0 && len(r.gains) == 0 && !r.placed && !alone {
 		return b.plain, true
 	}
 	k = b.plain
+	if alone {
+		k.alone = r
+	}
 	k.stereo = r.placed
 	for i, s := range b.talkers {
 		switch {

@@ -3,6 +3,7 @@
 # make bench  the benchmarks; writes bench/RESULTS.md
 # make bench-peers  what forwarding costs here and in others, in the same run;
 #             needs the network once, to fetch pion/webrtc
+# make soak   what is tested in virtual time, by the clock on the wall: ten minutes
 # make lint   gofmt, go vet, staticcheck
 # make fuzz   each fuzz target for FUZZTIME
 # make deps   libopus and pkg-config; the others call it, and it says nothing
@@ -12,7 +13,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test bench bench-peers lint fuzz deps
+.PHONY: run test bench bench-peers soak lint fuzz deps
 
 run: deps
 	@$(GO) run ./cmd/earshot demo
@@ -22,12 +23,16 @@ run: deps
 # runs once, lest it rot.
 test: deps
 	$(GO) test -race -shuffle=on ./...
-	$(GO) test -shuffle=on -run 'Alloc|IsSmall|Conformance|BadPlugins|VoicesDiffer|VoiceInNoise|DriftForAnHour|Optimum|BadNetwork' ./...
+	$(GO) test -shuffle=on -run 'Alloc|IsSmall|Conformance|BadPlugins|VoicesDiffer|VoiceInNoise|DriftForAnHour|Optimum|BadNetwork|LineUp' ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench ./engine/...
 	CGO_ENABLED=0 $(GO) build ./...
 
 bench: deps
 	@bench/results.sh
+
+# A recording's speakers line up.
+soak: deps
+	RECORD_SOAK=10m $(GO) test -count 1 -timeout 30m -run InRealTime -v ./hooks/record
 
 PEERS_SECONDS ?= 10
 

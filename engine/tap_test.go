@@ -16,6 +16,7 @@ import (
 	"github.com/earshotrtc/earshot/internal/speech"
 	"github.com/earshotrtc/earshot/internal/video"
 	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/transport/simnet"
 )
 
 // tapped is what a tap was told.
@@ -361,6 +362,44 @@ func TestTapEnds(t *testing.T) {
 		decodes := gatherCrowd(t, func(c *engine.ServerConfig) { c.Mode, c.Codec = hooks.ModeForward, pionopus.Driver{} }, nil, "alice", "u1")
 		if _, err := decodes.srv.TapReceiver(decodes.callID, "u1", none); !errors.Is(err, engine.ErrNoCodec) {
 			t.Errorf("with a decoder alone: %v", err)
+		}
+	})
+}
+
+// Over a line that loses packets the frames that are told are whole, in order, and
+// a gap ends with a key frame.
+func TestTapVideoOverALossyLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		alice, _ := w.dial(t, "alice", func(c *engine.ClientConfig) { c.OpusMicrophone = nil })
+		bob, b := w.dial(t, "bob", func(c *engine.ClientConfig) { c.OpusMicrophone = nil })
+		connect(t, alice, bob, b, hooks.MediaVideo)
+		must(t, alice.OpenCamera(t.Context(), newCamera(t)))
+		b.wait(t, "video alice true")
+		var got tapped
+		tap, err := w.srv.TapPackets(b.callID(), "", got.packet)
+		must(t, err)
+		w.net.SetDefault(simnet.Link{Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, JitterReorders: true, Loss: 0.05})
+		time.Sleep(30 * time.Second) // virtual
+		packets, _, _ := got.take()
+		clip, err := video.Frames(speech.VP8())
+		must(t, err)
+		last, jumps := -1, 0
+		for i, p := range packets {
+			n := slices.IndexFunc(clip, func(c engine.VideoFrame) bool { return bytes.Equal(c.Data, p.Data) })
+			if n < 0 {
+				t.Fatalf("frame %d is none of the clip's", i)
+			}
+			if last >= 0 && n != (last+1)%len(clip) {
+				if jumps++; !p.KeyFrame {
+					t.Errorf("frame %d of the clip, which is no key frame, follows %d", n, last)
+				}
+			}
+			last = n
+		}
+		t.Logf("%d frames of 450, %d jumps", len(packets), jumps)
+		if len(packets) < 300 || time.Since(packets[len(packets)-1].Arrival) > time.Second || tap.Dropped() > 0 {
+			t.Errorf("%d frames of 450, the last %v ago, %d dropped", len(packets), time.Since(packets[len(packets)-1].Arrival), tap.Dropped())
 		}
 	})
 }

@@ -173,6 +173,7 @@ func (r *Recording) run() {
 			over = true
 		}
 	}
+	end := time.Now()
 	r.cancel()
 	for _, t := range r.taps {
 		t.Close()
@@ -181,12 +182,11 @@ func (r *Recording) run() {
 	r.asking.Wait()
 	r.mu.Lock()
 	r.stopped = true
-	now := time.Now()
 	for _, s := range r.speakers {
-		s.end(now)
+		s.end(end)
 	}
 	if r.all != nil {
-		r.all.end(now)
+		r.all.end(end)
 	}
 	close(r.events)
 	r.mu.Unlock()

@@ -359,6 +359,19 @@ func TestTapEnds(t *testing.T) {
 		if _, err := w.srv.TapPackets(w.callID, "", g.packet); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
+		// A function that hangs does not hang the server's Close.
+		hung := gatherCrowd(t, nil, nil, "alice", "u1")
+		hang := make(chan struct{})
+		bad, err := hung.srv.TapPackets(hung.callID, "alice", func(hooks.TapPacket) { <-hang })
+		must(t, err)
+		time.Sleep(time.Second)
+		began := time.Now()
+		hung.srv.Close()
+		if d := time.Since(began); d < time.Second || d > 3*time.Second {
+			t.Errorf("Close took %v", d)
+		}
+		close(hang)
+		<-bad.Done()
 		decodes := gatherCrowd(t, func(c *engine.ServerConfig) { c.Mode, c.Codec = hooks.ModeForward, pionopus.Driver{} }, nil, "alice", "u1")
 		if _, err := decodes.srv.TapReceiver(decodes.callID, "u1", none); !errors.Is(err, engine.ErrNoCodec) {
 			t.Errorf("with a decoder alone: %v", err)

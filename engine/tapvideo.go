@@ -38,6 +38,7 @@ type tapLayer struct {
 	meta     map[uint16]tapMeta // of the packets in order
 	arrival  time.Time          // of the packet that was taken last
 	since    time.Time          // a packet is missing from here on
+	due      uint16             // the number after the last packet taken
 	whole    bool               // what comes needs nothing that was lost
 	framed   time.Time          // of the last frame
 	asked    time.Time
@@ -75,25 +76,44 @@ func (f *tapFilms) push(it *tapItem) {
 		l = &tapLayer{of: it.layer, t: it.t, order: forward.NewOrder(tapVideoOrder), meta: make(map[uint16]tapMeta)}
 		f.layers[it.layer] = l
 	}
-	if len(l.meta) >= 2*tapVideoOrder {
-		clear(l.meta)
-	}
-	l.meta[it.seq] = tapMeta{it.ts, it.marker, it.arrival}
 	l.order.Push(it.seq, it.data)
+	if int16(it.seq-l.order.Next()) >= 0 { // not too late
+		l.meta[it.seq] = tapMeta{it.ts, it.marker, it.arrival}
+	}
+	if len(l.meta) > 2*tapVideoOrder { // some were given up
+		for seq := range l.meta {
+			if int16(seq-l.order.Next()) < 0 {
+				delete(l.meta, seq)
+			}
+		}
+	}
 	f.take(l)
 }
 
-// take takes what is in order.
+// take takes what is in order, and gives up what has been missing for long.
 func (f *tapFilms) take(l *tapLayer) {
 	for {
 		seq := l.order.Next()
 		data, ok := l.order.Pop()
 		if !ok {
-			break
+			if l.order.Waiting() == 0 || l.since.IsZero() || time.Since(l.since) < tapVideoWait {
+				break
+			}
+			for at := l.order.Next(); ; at = l.order.Next() {
+				if l.order.Skip(); l.order.Next() == at {
+					break // it is there
+				}
+			}
+			l.since = time.Time{}
+			continue
 		}
 		l.since = time.Time{}
 		m := l.meta[seq]
 		delete(l.meta, seq)
+		if seq != l.due { // something before it never came
+			l.whole = false
+		}
+		l.due = seq + 1
 		l.arrival = m.arrival
 		frame, whole, err := l.asm.Push(seq, m.ts, m.marker, data)
 		if err != nil || l.asm.Dropped() != l.droppedF {
@@ -106,9 +126,10 @@ func (f *tapFilms) take(l *tapLayer) {
 	if l.order.Waiting() == 0 {
 		return
 	}
-	if now := time.Now(); l.since.IsZero() {
-		l.since = now
+	if !l.since.IsZero() {
+		return // it waits already
 	}
+	l.since = time.Now()
 	if f.timer == nil {
 		f.timer = time.NewTimer(tapVideoWait)
 	} else {
@@ -116,21 +137,16 @@ func (f *tapFilms) take(l *tapLayer) {
 	}
 }
 
-// wait gives up what has been missing for long.
+// wait sees to what has been missing for long.
 func (f *tapFilms) wait() {
-	now := time.Now()
 	for _, l := range f.layers {
-		if l.since.IsZero() || now.Sub(l.since) < tapVideoWait {
-			continue
-		}
-		for l.order.Waiting() > 0 {
-			l.order.Skip()
-			if _, there := l.meta[l.order.Next()]; there {
-				break
-			}
-		}
-		l.whole = false
 		f.take(l)
+	}
+	for _, l := range f.layers { // others began to wait meanwhile
+		if !l.since.IsZero() {
+			f.timer.Reset(max(0, tapVideoWait-time.Since(l.since)))
+			return
+		}
 	}
 }
 

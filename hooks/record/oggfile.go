@@ -20,6 +20,9 @@ const (
 	aheadMost   = 480
 	aheadQuiet  = 288
 	quietPacket = 20 // bytes
+	// Such steps are stepPause samples apart, unless it is farAway.
+	stepPause = 9600
+	farAway   = 9600
 	// preSkip is libopus' lookahead: a packet's sound is so much later than its
 	// timestamp.
 	preSkip = 312
@@ -32,13 +35,14 @@ type oggFile struct {
 	user     string
 	channels int
 
-	out    *ogg.Writer
-	below  io.WriteCloser
-	name   string
-	pos    int64 // samples written
-	toc    byte  // of the last packet of the stream
-	failed bool
-	ended  bool
+	out     *ogg.Writer
+	below   io.WriteCloser
+	name    string
+	pos     int64 // samples written
+	stepped int64 // where the last step was
+	toc     byte  // of the last packet of the stream
+	failed  bool
+	ended   bool
 }
 
 // put writes a packet that belongs at a place. follows says that it follows the
@@ -50,8 +54,11 @@ func (f *oggFile) put(packet []byte, at int64, follows, lost bool) {
 	}
 	defer func() { f.toc = packet[0] }()
 	gap := at - f.pos
+	mayStep := f.pos-f.stepped >= stepPause || gap > farAway || gap < -farAway
 	switch {
+	case follows && !mayStep:
 	case follows && gap > behindMost:
+		f.stepped = f.pos
 		done, err := concealed(stepBy, f.toc, f.write)
 		if done == 0 && err == nil {
 			err = silence(stepBy, f.channels == 2, f.write)
@@ -59,6 +66,7 @@ func (f *oggFile) put(packet []byte, at int64, follows, lost bool) {
 		f.check(err)
 	case follows && (gap < -aheadMost || gap < -aheadQuiet && len(packet) <= quietPacket):
 		// It is left out, and made up for but for 10 ms.
+		f.stepped = f.pos
 		_, err := concealed(int64(n)-stepBy, packet[0], f.write)
 		f.check(err)
 		return

@@ -58,8 +58,8 @@ type EventKind string
 
 // The kinds of events.
 const (
-	Began   EventKind = "began"   // recording UserID: show it
-	Ended   EventKind = "ended"   // recording UserID
+	Began   EventKind = "began"   // recording UserID, who has a microphone or camera on: show it
+	Ended   EventKind = "ended"   // recording UserID: by Exclude, Failed, or the recording's end
 	Refused EventKind = "refused" // UserID is not recorded; Err is the answer
 	Failed  EventKind = "failed"  // Name cannot be written, and nothing more of it is; Err, Code
 )

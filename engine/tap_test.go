@@ -2,9 +2,11 @@ package engine_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -415,4 +417,60 @@ func TestTapVideoOverALossyLine(t *testing.T) {
 			t.Errorf("%d frames of 450, the last %v ago, %d dropped", len(packets), time.Since(packets[len(packets)-1].Arrival), tap.Dropped())
 		}
 	})
+}
+
+// Of a camera that sends several sizes the largest is told, and a smaller one, from
+// a key frame on, while it sends no larger.
+func TestTapSimulcast(t *testing.T) {
+	two(t, nil, func(t *testing.T, srv *engine.Server, alice, bob *engine.Client, a, b *recorder) {
+		connect(t, alice, bob, b, hooks.MediaVideo)
+		cam := &twoSizes{Synthetic: video.Synthetic{Sizes: 2, Fixed: true}}
+		must(t, alice.OpenCamera(t.Context(), cam))
+		b.wait(t, "video alice true")
+		var got tapped
+		_, err := srv.TapPackets(b.callID(), "alice", got.packet)
+		must(t, err)
+		told := func() (layers [2]int) {
+			time.Sleep(2 * time.Second)
+			got.take()
+			time.Sleep(3 * time.Second)
+			packets, _, _ := got.take()
+			last := -1
+			for _, p := range packets {
+				n, layer := video.Number(p.Data)
+				if n <= last {
+					t.Errorf("picture %d of size %d follows %d", n, layer, last)
+				}
+				last = n
+				layers[layer]++
+			}
+			return layers
+		}
+		if l := told(); l[0] != 0 || l[1] < 85 {
+			t.Errorf("%d and %d frames of two sizes", l[0], l[1])
+		}
+		cam.small.Store(true)
+		if l := told(); l[0] < 85 || l[1] != 0 {
+			t.Errorf("%d and %d frames when only the small one is sent", l[0], l[1])
+		}
+		cam.small.Store(false)
+		if l := told(); l[0] != 0 || l[1] < 85 {
+			t.Errorf("%d and %d frames when both are sent again", l[0], l[1])
+		}
+	})
+}
+
+// twoSizes is a camera that may leave out its large size.
+type twoSizes struct {
+	video.Synthetic
+	small atomic.Bool
+}
+
+func (s *twoSizes) ReadFrame(ctx context.Context) (engine.VideoFrame, error) {
+	for {
+		f, err := s.Synthetic.ReadFrame(ctx)
+		if err != nil || f.Layer == 0 || !s.small.Load() {
+			return f, err
+		}
+	}
 }

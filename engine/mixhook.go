@@ -11,42 +11,35 @@ import (
 // bindMix asks the plugins for their hooks on what a receiver of a mix hears, and
 // does not wait for them. Server.mu is held.
 func (s *Server) bindMix(r *room, l *mixLeg) {
-	if s.has(func(p *plugin) bool { return p.MixProcessor != nil }) {
+	if slices.ContainsFunc(s.plugins, func(p *plugin) bool { return p.MixProcessor != nil }) {
 		info := hooks.ReceiverInfo{CallID: r.call.state.ID, UserID: l.to.userID}
+		frame := int(l.m.br.FrameDuration() / (frameTime / 960))
 		s.spawn(func() {
-			var hs []*mixHook
+			var hs pcmHooks
 			for _, p := range s.plugins {
 				if p.MixProcessor == nil {
 					continue
 				}
-				track := hooks.TrackInfo{CallID: info.CallID, UserID: info.UserID}
-				f, ok := bindHook(s, p.Name, track, func(hooks.TrackInfo) hooks.MixHook { return p.MixProcessor(info) })
-				if ok && f != nil {
-					hs = append(hs, &mixHook{hookGuard{name: p.Name, log: s.log}, f})
-				}
+				hs.add(s.bindMixHook(p, hooks.TrackInfo{CallID: info.CallID, UserID: info.UserID}, func(hooks.TrackInfo) hooks.PCMHook {
+					f := p.MixProcessor(info)
+					if f == nil {
+						return nil
+					}
+					return func(pcm []int16) { f(pcm, len(pcm)/frame) }
+				}))
 			}
 			if len(hs) > 0 {
-				l.heard.SetFinish(func(pcm []int16, channels int) {
-					for _, h := range hs {
-						h.guard.run(func() { h.call(pcm, channels) })
-					}
-				})
+				l.heard.SetFinish(func(pcm []int16, _ int) { hs.process(pcm) })
 			}
 		})
 	}
 	s.bindPaths(r, l, r.tracks...)
 }
 
-// mixHook is a host's hook on a receiver's mix.
-type mixHook struct {
-	guard hookGuard
-	call  hooks.MixHook
-}
-
 // bindPaths asks the plugins for their hooks on the ways from tracks to a
 // receiver of a mix, and does not wait for them. Server.mu is held.
 func (s *Server) bindPaths(r *room, l *mixLeg, tracks ...*track) {
-	if !s.has(func(p *plugin) bool { return p.PathProcessor != nil }) {
+	if !slices.ContainsFunc(s.plugins, func(p *plugin) bool { return p.PathProcessor != nil }) {
 		return
 	}
 	type path struct {
@@ -64,29 +57,45 @@ func (s *Server) bindPaths(r *room, l *mixLeg, tracks ...*track) {
 	}
 	s.spawn(func() {
 		for _, w := range paths {
-			var hs []*pcmHook
+			var hs pcmHooks
 			for _, p := range s.plugins {
 				if p.PathProcessor == nil || s.isDone() {
 					continue
 				}
-				track := hooks.TrackInfo{CallID: w.info.CallID, UserID: w.info.Talker}
-				f, ok := bindHook(s, p.Name, track, func(hooks.TrackInfo) hooks.PCMHook { return p.PathProcessor(w.info) })
-				if ok && f != nil {
-					hs = append(hs, newPCMHook(p.Name, f, s.log))
-				}
+				hs.add(s.bindMixHook(p, hooks.TrackInfo{CallID: w.info.CallID, UserID: w.info.Talker}, func(hooks.TrackInfo) hooks.PCMHook {
+					return p.PathProcessor(w.info)
+				}))
 			}
 			if len(hs) > 0 {
-				l.heard.SetPath(w.src, func(pcm []int16) {
-					for _, h := range hs {
-						h.process(pcm)
-					}
-				})
+				l.heard.SetPath(w.src, hs.process)
 			}
 		}
 	})
 }
 
-func (s *Server) has(hook func(*plugin) bool) bool { return slices.ContainsFunc(s.plugins, hook) }
+// bindMixHook asks a plugin for a hook that runs in a room's tick, or nil.
+func (s *Server) bindMixHook(p *plugin, info hooks.TrackInfo, bind func(hooks.TrackInfo) hooks.PCMHook) *pcmHook {
+	f, ok := bindHook(s, p.Name, info, bind)
+	if !ok {
+		return nil
+	}
+	return newPCMHook(p.Name, f, s.log)
+}
+
+// pcmHooks are several hooks on the same sound, one after the other.
+type pcmHooks []*pcmHook
+
+func (hs *pcmHooks) add(h *pcmHook) {
+	if h != nil {
+		*hs = append(*hs, h)
+	}
+}
+
+func (hs pcmHooks) process(pcm []int16) {
+	for _, h := range hs {
+		h.process(pcm)
+	}
+}
 
 func (s *Server) isDone() bool {
 	select {
@@ -97,7 +106,8 @@ func (s *Server) isDone() bool {
 	}
 }
 
-// spawn runs f beside the server, which waits for it when it closes.
+// spawn runs f beside the server, which waits for it when it closes. Server.mu is
+// held.
 func (s *Server) spawn(f func()) {
 	if s.closed {
 		return

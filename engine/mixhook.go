@@ -2,7 +2,9 @@ package engine
 
 import (
 	"slices"
+	"time"
 
+	"github.com/earshotrtc/earshot/codec"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer/bridge"
@@ -13,7 +15,7 @@ import (
 func (s *Server) bindMix(r *room, l *mixLeg) {
 	if slices.ContainsFunc(s.plugins, func(p *plugin) bool { return p.MixProcessor != nil }) {
 		info := hooks.ReceiverInfo{CallID: r.call.state.ID, UserID: l.to.userID}
-		frame := int(l.m.br.FrameDuration() / (frameTime / 960))
+		frame := int(l.m.br.FrameDuration() * codec.SampleRate / time.Second)
 		s.spawn(func() {
 			var hs pcmHooks
 			for _, p := range s.plugins {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,7 +32,7 @@ type Config struct {
 	Source Source
 	CallID string
 	// Dir is the directory of the files. They are named by call, time and user:
-	// call-20060102T150405Z-user.ogg, or .webm; the file of all is user "all".
+	// call-20060102T150405Z-user.ogg, or .webm, and -all.mix.ogg for all together.
 	Dir string
 	// Create makes a file of that name instead, which may be anywhere. It is
 	// written to in order; if it is an io.Seeker, the length is put into the head
@@ -247,29 +246,6 @@ func (r *Recording) Dropped() (n uint64) {
 	return n
 }
 
-// Exclude ends the recording of a user at once, whatever they agreed to before.
-// What was written of them stays; it is the host's to delete.
-func (r *Recording) Exclude(userID string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s := r.speakers[userID]; s != nil {
-		s.end(time.Now())
-		s.state = refused
-	} else if !r.stopped {
-		r.speakers[userID] = &speaker{rec: r, user: userID, state: refused}
-	}
-}
-
-// Include asks again whether a user may be recorded who was refused, or
-// excluded. Those who are, or are being asked, stay as they are.
-func (r *Recording) Include(userID string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s := r.speakers[userID]; s != nil && s.state == refused && !r.stopped {
-		delete(r.speakers, userID) // asked with the next packet, and in a new file
-	}
-}
-
 // packet takes what a user sent. It is the tap's function.
 func (r *Recording) packet(p hooks.TapPacket) {
 	r.mu.Lock()
@@ -303,28 +279,6 @@ func (r *Recording) speaker(userID string) *speaker {
 	return s
 }
 
-// ask asks whether a user may be recorded.
-func (r *Recording) ask(s *speaker) {
-	defer r.asking.Done()
-	err := errors.New("record: MayRecord panicked")
-	func() {
-		defer func() { recover() }()
-		err = r.cfg.Source.MayRecord(r.ctx, hooks.RecordRequest{UserID: s.user, CallID: r.cfg.CallID})
-	}()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s.state != asking || r.speakers[s.user] != s || r.ctx.Err() != nil {
-		return
-	}
-	if err != nil {
-		s.state, s.held = refused, nil
-		r.event(Event{Kind: Refused, UserID: s.user, Err: err})
-		return
-	}
-	s.state = agreed
-	r.event(Event{Kind: Began, UserID: s.user})
-}
-
 // event tells the host. mu is held.
 func (r *Recording) event(e Event) {
 	e.Time, e.CallID = time.Now(), r.cfg.CallID
@@ -343,50 +297,5 @@ func (r *Recording) tell(told chan struct{}) {
 				r.cfg.OnEvent(e)
 			}()
 		}
-	}
-}
-
-// open makes a file. mu is held.
-func (r *Recording) open(user, ext string) (io.WriteCloser, string, error) {
-	name := fmt.Sprintf("%s-%s-%s%s", clean(r.cfg.CallID), r.began.UTC().Format("20060102T150405Z"), clean(user), ext)
-	for i := 2; contains(r.files, name); i++ { // a user who came back after Exclude
-		name = fmt.Sprintf("%s-%s-%s-%d%s", clean(r.cfg.CallID), r.began.UTC().Format("20060102T150405Z"), clean(user), i, ext)
-	}
-	f, err := r.cfg.Create(name)
-	if err == nil {
-		r.files = append(r.files, name)
-	}
-	return f, name, err
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
-// clean makes a part of a file's name.
-func clean(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
-			return c
-		}
-		return '_'
-	}, s)
-}
-
-// failed notes what cannot be written. mu is held.
-func (r *Recording) failed(user, name string, err error) {
-	if user == all {
-		user = ""
-	}
-	r.errs = append(r.errs, fmt.Errorf("record: %s: %w", name, err))
-	r.event(Event{Kind: Failed, UserID: user, Name: name, Code: hooks.CodeRecordWrite, Err: err})
-	if s := r.speakers[user]; s != nil {
-		s.lostFile()
 	}
 }

@@ -130,7 +130,8 @@ func (s *speaker) tick(now time.Time) {
 func (s *speaker) lostFile() {
 	sound := !s.rec.cfg.NoSpeakers && !s.file.failed
 	picture := s.camera.out != nil && !s.camera.failed
-	if s.ended || sound || picture {
+	mixed := s.rec.all != nil && !s.rec.all.file.failed
+	if s.ended || s.state != agreed || sound || picture || mixed {
 		return
 	}
 	s.ended, s.held = true, nil

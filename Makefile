@@ -7,7 +7,7 @@
 # make lint   gofmt, go vet, staticcheck
 # make fuzz   each fuzz target for FUZZTIME
 # make bench-web    how late sound and picture are from page to page
-# make soak   a call between two pages of ten minutes
+# make soak   a call between two pages, and a recording, of ten minutes each
 # make deps   libopus and pkg-config; the others call it, and it says nothing
 #             when they are there. make deps-web: chromium, Node.js and npm
 
@@ -25,7 +25,7 @@ run: deps
 # runs once, lest it rot.
 test: deps
 	$(GO) test -race -shuffle=on ./...
-	$(GO) test -shuffle=on -run 'Alloc|IsSmall|Conformance|BadPlugins|VoicesDiffer|VoiceInNoise|DriftForAnHour|Optimum|BadNetwork' ./...
+	$(GO) test -shuffle=on -run 'Alloc|IsSmall|Conformance|BadPlugins|VoicesDiffer|VoiceInNoise|DriftForAnHour|Optimum|BadNetwork|LineUp' ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench ./engine/...
 	CGO_ENABLED=0 $(GO) build ./...
 	@$(MAKE) --no-print-directory test-web
@@ -38,10 +38,12 @@ bench-web: deps deps-web
 
 soak: deps deps-web
 	@GO=$(GO) internal/webtest/run.sh soak.mjs
+	RECORD_SOAK=10m $(GO) test -count 1 -timeout 30m -run InRealTime -v ./hooks/record
 
 bench: deps
 	@bench/results.sh
 
+# A recording's speakers line up.
 PEERS_SECONDS ?= 10
 
 bench-peers: deps

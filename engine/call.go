@@ -349,6 +349,8 @@ func (s *Server) over(c *call, reason hooks.EndReason) {
 	for _, t := range c.timers {
 		t.Stop()
 	}
+	c.room.endSounds()
+	c.room.endTaps()
 	delete(s.calls, c.state.ID)
 	delete(s.rooms, c.roomID)
 	s.keepRecords(c)

@@ -92,6 +92,7 @@ type device struct {
 	rights    usersig.Privileges // in the room that it is in; see may
 	receive   hooks.RoomMode     // how it wants to get the others' voices there
 	mixLeg    *mixLeg            // the mix that it is sent, if any
+	ears      []*ear             // taps on what its user hears
 	gains     map[string]float32 // of other users in it, other than 1
 	pose      *mixer.Pose        // where its user is, if that is known
 	gone      *time.Timer        // forgets it when the reconnect window is over

@@ -79,6 +79,9 @@ func (s *Server) setHearing(callID string, changes []Hearing) (begun []*videoLeg
 
 // hears reports whether a user is to be sent a track.
 func (r *room) hears(receiver string, t *track) bool {
+	if !t.isFor(receiver) {
+		return false
+	}
 	h, limited := r.hearing[pair{receiver, t.owner.userID}]
 	switch {
 	case !limited:

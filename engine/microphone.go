@@ -252,15 +252,8 @@ func (c *Client) sendPacket(t *micTrack, payload []byte, level float64, voice bo
 		return
 	}
 	if !math.IsNaN(level) {
-		// The audio level, in the one word of extensions that the server passes
-		// on (RFC 6464 section 3, RFC 8285 section 4.2).
 		c.play.meter.Add(c.cfg.UserID, level, voice)
-		t.buf[0] |= 1 << 4
-		b := byte(min(127, max(0, -level)))
-		if voice {
-			b |= 1 << 7
-		}
-		n += copy(t.buf[n:], []byte{0xBE, 0xDE, 0, 1, levelExtension << 4, b, 0, 0})
+		n += putLevel(t.buf[:], n, level, voice)
 	}
 	n += copy(t.buf[n:], payload)
 	c.audioSent.Add(1)

@@ -179,6 +179,9 @@ func (m *mixing) add(t *track) {
 	t.source.Store(&mixedTrack{src, steer{grid: m.tick.grid(m.tick.every)}})
 	for _, d := range m.room.devs {
 		d.setMixGain(t)
+		if d.mixLeg != nil {
+			m.room.srv.bindPaths(m.room, d.mixLeg, t)
+		}
 	}
 }
 
@@ -210,6 +213,7 @@ func (r *room) settle(d *device) error {
 	l.heard = m.br.AddReceiver(bridge.ReceiverConfig{Owner: d.number, Send: l.send})
 	m.legs++
 	d.mixLeg = l
+	s.bindMix(r, l)
 	if d.pose != nil {
 		l.heard.SetPose(*d.pose)
 	}
@@ -245,10 +249,11 @@ func (l *mixLeg) send(packet []byte) {
 	}
 }
 
-// setMixGain makes a track as loud in the device's mix as it wants it.
+// setMixGain makes a track as loud in the device's mix, and for taps on what its
+// user hears, as it wants it.
 func (d *device) setMixGain(t *track) {
 	src := t.source.Load()
-	if d.mixLeg == nil || src == nil || t.owner == d {
+	if d.mixLeg == nil && len(d.ears) == 0 || src == nil || t.owner == d {
 		return
 	}
 	gain, has := d.gains[t.owner.userID]
@@ -258,7 +263,12 @@ func (d *device) setMixGain(t *track) {
 	if l := d.legs[t]; l != nil && !l.on || !t.call.room.hears(d.userID, t) {
 		gain = 0
 	}
-	d.mixLeg.heard.SetGain(src.Source, gain)
+	if d.mixLeg != nil {
+		d.mixLeg.heard.SetGain(src.Source, gain)
+	}
+	for _, e := range d.ears {
+		e.heard.SetGain(src.Source, gain)
+	}
 }
 
 // setReceive carries out a device's wish for a mode.
@@ -299,7 +309,7 @@ func (s *Server) setGain(d *device, req *signal.Gain) error {
 	if err != nil {
 		return err
 	}
-	if c.state.Member(req.UserID) == nil {
+	if c.state.Member(req.UserID) == nil && c.room.sound(req.UserID) == nil {
 		return refuse(hooks.CodeBadParam, "%s is not in the call", req.UserID)
 	}
 	if d.gains == nil {

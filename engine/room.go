@@ -61,6 +61,8 @@ type room struct {
 	// priorities of users, in dB: see SetPriorities.
 	priorities map[string]float64
 	hearing    map[pair]Hearing // other than everything: see SetHearing
+	sounds     []*Sound         // that the server plays
+	taps       []*tap
 
 	// What is told of connections, the rounds' own: see rounds.
 	round                      uint64
@@ -116,6 +118,7 @@ func (r *room) join(d *device) {
 	if err := r.settle(d); err != nil {
 		r.srv.log.Error("a room cannot mix; it forwards", "call", r.call.state.ID, "err", err)
 	}
+	r.listenFor(d)
 	r.reroute()
 }
 
@@ -129,6 +132,7 @@ func (r *room) leave(d *device) {
 		delete(d.legs, t)
 	}
 	r.unmix(d)
+	d.dropEars(nil)
 	d.receive, d.gains, d.pose = hooks.ModeDefault, nil, nil
 	r.reroute()
 	if len(r.devs) == 0 && r.window != nil {
@@ -142,6 +146,7 @@ func (r *room) add(t *track) {
 	t.column = r.freeColumn()
 	t.voice.Priority = r.priorities[t.owner.userID]
 	r.tracks = append(r.tracks, t)
+	r.tapTrack(t)
 	for _, d := range r.devs {
 		if d != t.owner {
 			d.addLeg(t)
@@ -204,8 +209,15 @@ func without[T comparable](list []T, x T) []T {
 	return out
 }
 
-// addLeg gives the device a flow for a track and tells it so.
+// isFor reports whether a user is to know of the track.
+func (t *track) isFor(userID string) bool { return t.audience == nil || t.audience[userID] }
+
+// addLeg gives the device a flow for a track and tells it so, if it is for its
+// user.
 func (d *device) addLeg(t *track) {
+	if !t.isFor(d.userID) {
+		return
+	}
 	if d.legs == nil {
 		d.legs = make(map[*track]*leg)
 	}
@@ -259,6 +271,10 @@ type track struct {
 	film    *film // nil for audio
 	metered bool  // somebody wants to know how loud it is
 	column  int   // in the room's table: see row; does not change
+	// taps are told of its packets, nil if there are none.
+	taps atomic.Pointer[[]*tap]
+	// audience are the users that it is for, nil if it is for all.
+	audience map[string]bool
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
@@ -463,6 +479,9 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 	t.received.Add(1)
 	if !t.hooks.pass(t.buf[:n]) {
 		return
+	}
+	if taps := t.taps.Load(); taps != nil {
+		t.tapped(*taps, layer, n, arrival)
 	}
 	if layer != nil {
 		layer.forward(n, arrival)

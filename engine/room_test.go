@@ -195,3 +195,26 @@ func BenchmarkForward(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/50, "ns/receiver")
 }
+
+// A tap costs no allocation, and none costs a nil check.
+func TestTapAllocatesNothing(t *testing.T) {
+	tr, _ := fanOut(t, 5)
+	tp := newTap(tr.call.room, "test", "")
+	tr.taps.Store(&[]*tap{tp})
+	pkt := voicePacket(t, 7, bytes.Repeat([]byte{0x78}, 80))
+	now := time.Now()
+	round := func() {
+		tr.forward(pkt, now)
+		tp.recycle(<-tp.queue)
+	}
+	round()
+	if n := testing.AllocsPerRun(200, round); n != 0 {
+		t.Errorf("%v allocations per packet tapped", n)
+	}
+	for range maxTapQueue {
+		tr.forward(pkt, now)
+	}
+	if n := testing.AllocsPerRun(200, func() { tr.forward(pkt, now) }); n != 0 || tp.Dropped() < 200 {
+		t.Errorf("%v allocations per packet dropped, %d dropped", n, tp.Dropped())
+	}
+}

@@ -185,6 +185,7 @@ type Server struct {
 	done    chan struct{} // closed when the server stops accepting
 	stopped chan struct{} // closed when everything has ended
 	wg      sync.WaitGroup
+	tapping sync.WaitGroup // taps' goroutines
 
 	// mu guards all that follows, and all users, calls and rooms. The media
 	// path never takes it. Lock order: Server.mu, then device.mu.
@@ -403,7 +404,9 @@ func (s *Server) Pins() [][32]byte {
 }
 
 // Pipe returns the dialer for clients inside this process: set it as
-// ClientConfig.Dialer. They sign in like all others.
+// ClientConfig.Dialer. They sign in like all others. A character of the game's
+// own, which is called, speaks and listens, is one; for a sound alone there is
+// Play.
 func (s *Server) Pipe() transport.Dialer { return s.pipe }
 
 // Shutdown lets calls finish: no new ones start, and when the last has ended,
@@ -485,6 +488,7 @@ func (s *Server) stop(words bool) {
 	}
 	s.pipe.Close()
 	s.wg.Wait()
+	s.closeTaps()
 	s.clock.close()
 	s.mu.Lock()
 	serving := s.serving

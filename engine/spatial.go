@@ -6,6 +6,7 @@ import (
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/mixer/bridge"
 )
 
 // SetPoses says where users of a call stand and look, for those whom the room
@@ -36,6 +37,9 @@ func (s *Server) SetPoses(callID string, poses map[string]*mixer.Pose) error {
 	for _, d := range c.room.devs {
 		in[d.userID] = d
 	}
+	for _, p := range c.room.sounds {
+		in[p.cfg.UserID] = p.device
+	}
 	for user := range poses {
 		if in[user] == nil {
 			return refuse(hooks.CodeBadParam, "%.32q is not in the room of the call", user)
@@ -64,12 +68,19 @@ func (d *device) setPose(p *mixer.Pose) {
 			src.SetPosition(p.Position)
 		}
 	}
-	switch {
-	case d.mixLeg == nil:
-	case p == nil:
-		d.mixLeg.heard.ClearPose()
-	default:
-		d.mixLeg.heard.SetPose(*p)
+	var heard []*bridge.Receiver
+	if d.mixLeg != nil {
+		heard = append(heard, d.mixLeg.heard)
+	}
+	for _, e := range d.ears {
+		heard = append(heard, e.heard)
+	}
+	for _, h := range heard {
+		if p == nil {
+			h.ClearPose()
+		} else {
+			h.SetPose(*p)
+		}
 	}
 }
 

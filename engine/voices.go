@@ -95,7 +95,7 @@ func (s *Server) SetPriorities(callID string, priorities map[string]float64) err
 	}
 	for user, p := range priorities {
 		switch {
-		case c.state.Member(user) == nil:
+		case c.state.Member(user) == nil && c.room.sound(user) == nil:
 			return refuse(hooks.CodeBadParam, "%.32q is not in the call", user)
 		case math.IsNaN(p) || math.Abs(p) > 100:
 			return &Error{Code: hooks.CodeBadParam, Message: fmt.Sprintf("priority %v is not within -100 to 100 dB", p)}

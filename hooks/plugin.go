@@ -67,7 +67,37 @@ type Plugin struct {
 	// pitch. Those who get the packets as they are do not hear it. nil changes
 	// nothing. It has 2 s, and a panic is a nil.
 	Processor func(track TrackInfo) PCMHook
+	// PathProcessor is asked for each talker and each receiver of a mix, for a
+	// function on the way from the one to the other: walls between them, a radio
+	// that only the team has. It sees the talker's sound after Processor, before
+	// how loud and from where it is heard, while the talker is in the mix. A
+	// receiver with one has a mix, and an encode, of its own meanwhile; nil changes
+	// nothing and costs nothing. It is asked when both are there, and until it has
+	// answered, in 2 s at most, the talker is heard as they are.
+	PathProcessor func(path PathInfo) PCMHook
+	// MixProcessor is asked for each receiver of a mix, for a function that sees,
+	// and may change, the finished mix before it is encoded, while somebody is
+	// heard in it. A receiver with one has a mix, and an encode, of its own; nil
+	// changes nothing and costs nothing. It is asked as PathProcessor is.
+	MixProcessor func(receiver ReceiverInfo) MixHook
 }
+
+// PathInfo is the way from a talker to a receiver.
+type PathInfo struct {
+	CallID           string
+	Talker, Receiver string // their user IDs
+}
+
+// ReceiverInfo describes who is mixed for.
+type ReceiverInfo struct {
+	CallID string
+	UserID string
+}
+
+// A MixHook sees, and may change in place, each block of a receiver's mix: 48
+// kHz, signed 16-bit, of one channel or of two, interleaved, and 10 or 20 ms. Its
+// time, and its end, are those of a PCMHook.
+type MixHook func(pcm []int16, channels int)
 
 // RoomVolumes is how loud the users of a call are.
 type RoomVolumes struct {

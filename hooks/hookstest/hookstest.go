@@ -79,7 +79,8 @@ func Run(t testing.TB, newPlugin func() hooks.Plugin) {
 			return p.Push(ctx, hooks.PushRequest{UserID: s, CallID: s, Sponsor: s, GroupID: s, Media: hooks.MediaAudio, Until: time.Now().Add(30 * time.Second)})
 		}},
 	}
-	some := p.Observe != nil || p.Volumes != nil || p.Packet != nil || p.Processor != nil
+	some := p.Observe != nil || p.Volumes != nil || p.Packet != nil || p.Processor != nil ||
+		p.PathProcessor != nil || p.MixProcessor != nil
 	for _, d := range deciders {
 		if !d.has {
 			continue
@@ -106,6 +107,32 @@ func Run(t testing.TB, newPlugin func() hooks.Plugin) {
 		check(t, "Processor", func(t testing.TB) func() {
 			p := newPlugin()
 			return func() { processors(t, p.Processor) }
+		})
+	}
+	if p.PathProcessor != nil {
+		check(t, "PathProcessor", func(t testing.TB) func() {
+			p := newPlugin()
+			return func() {
+				processors(t, func(i hooks.TrackInfo) hooks.PCMHook {
+					return p.PathProcessor(hooks.PathInfo{CallID: i.CallID, Talker: i.UserID, Receiver: "r" + i.UserID})
+				})
+			}
+		})
+	}
+	if p.MixProcessor != nil {
+		check(t, "MixProcessor", func(t testing.TB) func() {
+			p := newPlugin()
+			return func() {
+				for channels := 1; channels <= 2; channels++ {
+					processors(t, func(i hooks.TrackInfo) hooks.PCMHook {
+						h := p.MixProcessor(hooks.ReceiverInfo{CallID: i.CallID, UserID: i.UserID})
+						if h == nil {
+							return nil
+						}
+						return func(pcm []int16) { h(pcm, channels) }
+					})
+				}
+			}
 		})
 	}
 	if p.Packet != nil {

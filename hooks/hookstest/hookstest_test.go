@@ -84,6 +84,19 @@ func good() hooks.Plugin {
 				}
 			}
 		},
+		PathProcessor: func(w hooks.PathInfo) hooks.PCMHook {
+			if w.Talker == w.Receiver {
+				return nil
+			}
+			return func(pcm []int16) { clear(pcm) }
+		},
+		MixProcessor: func(hooks.ReceiverInfo) hooks.MixHook {
+			return func(pcm []int16, channels int) {
+				for i := 0; i < len(pcm); i += channels {
+					pcm[i] = 0
+				}
+			}
+		},
 		Packet: func(tr hooks.TrackInfo) hooks.PacketHook {
 			if tr.Video {
 				return nil
@@ -203,6 +216,14 @@ func TestBadPluginsAreFound(t *testing.T) {
 				return func([]int16) { time.Sleep(2 * time.Millisecond) }
 			}}
 		}, "took longer than 1ms, 25 times in a row"},
+		"hook on a path panics": {func() hooks.Plugin {
+			return hooks.Plugin{Name: "bad", PathProcessor: func(hooks.PathInfo) hooks.PCMHook {
+				return func(pcm []int16) { pcm[480] = 0 }
+			}}
+		}, "index out of range"},
+		"hook on a mix is not bound": {func() hooks.Plugin {
+			return hooks.Plugin{Name: "bad", MixProcessor: func(hooks.ReceiverInfo) hooks.MixHook { panic("no") }}
+		}, "asked for the sound"},
 		"packet hook panics": {packet(func(p []byte) bool { return p[100] == 0 }), "index out of range"},
 		"packet hook is not bound": {func() hooks.Plugin {
 			return hooks.Plugin{Name: "bad", Packet: func(hooks.TrackInfo) hooks.PacketHook { panic("no") }}

@@ -92,7 +92,8 @@ func packets(t testing.TB, bind func(hooks.TrackInfo) hooks.PacketHook) {
 	})
 }
 
-// processors checks Processor and the hooks that it gives.
+// processors checks Processor, or another that gives hooks on sound, and the
+// hooks that it gives.
 func processors(t testing.TB, bind func(hooks.TrackInfo) hooks.PCMHook) {
 	t.Helper()
 	for _, s := range hostile {

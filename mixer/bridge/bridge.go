@@ -33,6 +33,7 @@ type Bridge struct {
 	loss      int // percent, that receivers have
 	sources   []*Source
 	receivers []*Receiver
+	ears      []*Receiver // those that take the mix as it is
 	owners    map[uint64]*owner
 	streams   []*stream
 	spare     []*stream // encoders to be used again
@@ -191,6 +192,9 @@ func (b *Bridge) Tick(n uint64, now time.Time) (more bool) {
 	b.sumUp()
 	for _, s := range b.streams {
 		s.encode()
+	}
+	for _, r := range b.ears {
+		r.hear(now)
 	}
 	b.send()
 	b.stats.Streams.Store(int64(len(b.streams)))

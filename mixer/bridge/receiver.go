@@ -14,6 +14,11 @@ type ReceiverConfig struct {
 	// Send takes an RTP packet of the mix. It is called by Tick, must not
 	// block, and the slice is valid until it returns.
 	Send func(packet []byte)
+	// PCM takes the mix as it is instead, and nothing is encoded or sent: each
+	// frame in which somebody is heard, 48 kHz, one channel or two, interleaved,
+	// and when it was due. It is called by Tick, must not block, and the slice is
+	// valid until it returns. Default none.
+	PCM func(pcm []int16, channels int, due time.Time)
 }
 
 // A Receiver is sent one stream: everybody else, mixed. Its methods may be
@@ -25,6 +30,9 @@ type Receiver struct {
 	// What follows is Tick's own.
 	owner  *owner
 	gains  map[*Source]float32 // other than 1
+	paths  map[*Source]func(pcm []int16)
+	finish func(pcm []int16, channels int)
+	way    []int16 // for paths
 	pose   mixer.Pose
 	placed bool // it has a pose, and hears in stereo
 	stream *stream
@@ -45,6 +53,11 @@ func (b *Bridge) AddReceiver(cfg ReceiverConfig) *Receiver {
 	b.do(func() {
 		r.owner = b.ownerOf(cfg.Owner)
 		r.owner.receivers = append(r.owner.receivers, r)
+		if cfg.PCM != nil {
+			r.stream = &stream{br: b, prev: b.plain.gains, seated: b.seated}
+			b.ears = append(b.ears, r)
+			return
+		}
 		b.receivers = append(b.receivers, r)
 		r.seq = uint16(b.tick*40503 + uint64(len(b.receivers))*7919) // any start will do
 	})
@@ -59,7 +72,7 @@ func (r *Receiver) Remove() {
 		}
 		r.gone = true
 		b := r.br
-		b.receivers = without(b.receivers, r)
+		b.receivers, b.ears = without(b.receivers, r), without(b.ears, r)
 		r.owner.receivers = without(r.owner.receivers, r)
 		b.leave(r.owner)
 	})
@@ -98,8 +111,70 @@ func (r *Receiver) ClearPose() {
 	r.br.do(func() { r.placed = false })
 }
 
+// hear gives the mix to a receiver that takes it as it is.
+func (r *Receiver) hear(due time.Time) {
+	s := r.stream
+	key, _ := r.key()
+	if s.stereo != key.stereo {
+		s.stereo, s.prev, s.seated, s.limiter = key.stereo, key.gains, r.br.seated, mixer.Limiter{}
+	}
+	s.key = key
+	if s.mixes() {
+		channels := 1
+		if s.stereo {
+			channels = 2
+		}
+		r.cfg.PCM(s.mix(), channels, due)
+	}
+	s.prev, s.seated = key.gains, r.br.seated
+}
+
 // forget is the end of a source.
-func (r *Receiver) forget(s *Source) { delete(r.gains, s) }
+func (r *Receiver) forget(s *Source) {
+	delete(r.gains, s)
+	delete(r.paths, s)
+}
+
+// SetPath puts a function on the way from a source to this receiver: it sees, and
+// may change, the source's frames, 48 kHz mono, before gains, while the source is
+// in the mix. The receiver then has a mix, and an encoder, of its own. nil takes it
+// off. It is called by Tick.
+func (r *Receiver) SetPath(s *Source, f func(pcm []int16)) {
+	r.br.do(func() {
+		switch {
+		case r.gone || s.gone:
+		case f == nil:
+			delete(r.paths, s)
+		default:
+			if r.paths == nil {
+				r.paths, r.way = make(map[*Source]func([]int16)), make([]int16, r.br.samples)
+			}
+			r.paths[s] = f
+		}
+	})
+}
+
+// SetFinish has a function see, and change, this receiver's mix before it is
+// encoded, interleaved where there are two channels. The receiver then has a mix,
+// and an encoder, of its own. nil takes it off. It is called by Tick.
+func (r *Receiver) SetFinish(f func(pcm []int16, channels int)) {
+	r.br.do(func() { r.finish = f })
+}
+
+// alone tells whether there is a function on what the receiver hears now.
+func (r *Receiver) alone() bool {
+	if r.finish != nil {
+		return true
+	}
+	if len(r.paths) > 0 {
+		for _, s := range r.br.talkers {
+			if s != nil && r.paths[s] != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // gain is how loud a talker is in a mix, left and right (the same in a mono
 // one), in units of 1/unity.
@@ -113,16 +188,22 @@ var whole = gain{unity, unity}
 type mixKey struct {
 	stereo bool
 	gains  [MaxTalkers]gain
+	// alone is the receiver that has functions on what it hears, if it has.
+	alone *Receiver
 }
 
 // key is what the receiver is to hear in this tick. plain says that it is what
 // everybody hears who does not talk.
 func (r *Receiver) key() (k mixKey, plain bool) {
 	b := r.br
-	if r.owner.talks == 0 && len(r.gains) == 0 && !r.placed {
+	alone := r.alone()
+	if r.owner.talks == 0 && len(r.gains) == 0 && !r.placed && !alone {
 		return b.plain, true
 	}
 	k = b.plain
+	if alone {
+		k.alone = r
+	}
 	k.stereo = r.placed
 	for i, s := range b.talkers {
 		switch {

@@ -18,7 +18,8 @@ type SourceConfig struct {
 	SSRC uint32
 	// Process sees, and may change, each frame of the track before it is
 	// mixed: 48 kHz mono, one frame. It is called by Tick, and the slice is
-	// valid until it returns. Default none.
+	// valid until it returns. It goes on for 400 ms after the track has fallen
+	// silent, so that an effect can die away. Default none.
 	Process func(pcm []int16)
 	// Level is told the level of each frame that has sound, in dBov before any
 	// gain, and whether it is speech. It is called by Tick. Default none.
@@ -43,6 +44,7 @@ type Source struct {
 	pcm      []int16
 	seen     uint64 // pushed at the last pull
 	rest     int    // ticks since a packet came
+	resting  int    // of which so many are pulled
 	vad      mixer.VoiceDetector
 	agc      mixer.AutoGain
 	gate     mixer.NoiseGate
@@ -74,7 +76,11 @@ const restTime = 240 * time.Millisecond
 // AddSource adds a track. It costs next to nothing until its first packet.
 func (b *Bridge) AddSource(cfg SourceConfig) *Source {
 	s := &Source{br: b, cfg: cfg, slot: -1, level: mixer.Silence, score: mixer.Silence}
-	s.rest = b.ticksOf(restTime)
+	s.resting = b.resting
+	if cfg.Process != nil {
+		s.resting = max(s.resting, b.ticksOf(holdTime))
+	}
+	s.rest = s.resting
 	s.quiet, s.words = b.hold, b.hold
 	b.do(func() {
 		s.owner = b.ownerOf(cfg.Owner)
@@ -98,6 +104,9 @@ func (s *Source) Remove() {
 		}
 		b.sources = without(b.sources, s)
 		for _, r := range b.receivers {
+			r.forget(s)
+		}
+		for _, r := range b.ears {
 			r.forget(s)
 		}
 		s.owner.sources--
@@ -177,8 +186,8 @@ func (s *Source) pull(now time.Time) bool {
 	}
 	if pushed := s.pushed.Load(); pushed != s.seen {
 		s.seen, s.rest = pushed, 0
-	} else if s.rest++; s.rest >= b.resting {
-		if s.rest == b.resting { // it has fallen silent
+	} else if s.rest++; s.rest >= s.resting {
+		if s.rest == s.resting { // it has fallen silent
 			s.level, s.voice = mixer.Silence, false
 			s.quiet, s.words = b.hold, b.hold
 		}

@@ -243,7 +243,7 @@ func (b *Bridge) merge() {
 		if s.receivers > 0 {
 			kept = append(kept, s)
 		} else {
-			s.from = nil
+			s.from, s.key.alone = nil, nil
 			b.spare = append(b.spare, s)
 		}
 	}
@@ -299,7 +299,10 @@ func (s *stream) glide(i int) (from, to gain) {
 // mix adds up what the stream's receivers hear.
 func (s *stream) mix() []int16 {
 	b := s.br
-	if s.stereo {
+	switch {
+	case s.key.alone != nil:
+		return s.mixAlone(s.key.alone)
+	case s.stereo:
 		return s.mixStereo()
 	}
 	sum := b.sum
@@ -340,6 +343,41 @@ func (s *stream) mixStereo() []int16 {
 	}
 	s.limiter.Process(b.pcm, sum)
 	return b.pcm
+}
+
+// mixAlone is the mix of a receiver with functions on what it hears.
+func (s *stream) mixAlone(r *Receiver) []int16 {
+	b, channels := s.br, 1
+	if s.stereo {
+		channels = 2
+	}
+	sum, pcm := b.mix[:channels*b.samples], b.pcm[:channels*b.samples]
+	clear(sum)
+	for i, t := range b.talkers {
+		if t == nil {
+			continue
+		}
+		from, to := s.glide(i)
+		if from == (gain{}) && to == (gain{}) {
+			continue
+		}
+		said := t.pcm
+		if f := r.paths[t]; f != nil {
+			said = r.way
+			copy(said, t.pcm)
+			f(said)
+		}
+		if s.stereo {
+			mixer.AddStereoRamp(sum, said, from.left(), from.right(), to.left(), to.right())
+		} else {
+			mixer.AddRamp(sum, said, from.left(), to.left())
+		}
+	}
+	s.limiter.Process(pcm, sum)
+	if r.finish != nil {
+		r.finish(pcm, channels)
+	}
+	return pcm
 }
 
 func (g gain) left() float32  { return float32(g.l) / unity }

@@ -184,6 +184,7 @@ type Server struct {
 	clock  *clock
 	mixes  bool
 	relief relief // the rounds' own
+	meters meters // for Snapshot
 	// plugins are those of the configuration, with what they are owed.
 	plugins []*plugin
 	// unkept are records on their way to the store; kept is closed when the
@@ -247,6 +248,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		kept:    make(chan struct{}),
 	}
 	s.gate = newGate(cfg)
+	s.meters.signIn.labels = withHook(nil, "server", hookSignIn)
 	s.clock = newClock()
 	if err := s.checkMixing(); err != nil {
 		return nil, err
@@ -384,6 +386,7 @@ func (s *Server) listenFor() {
 		case <-s.done:
 			return
 		case now := <-tick.C:
+			s.meters.sample(r.slice)
 			r.next(now)
 		}
 	}

@@ -248,7 +248,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		kept:    make(chan struct{}),
 	}
 	s.gate = newGate(cfg)
-	s.meters.signIn.labels = withHook(nil, "server", hookSignIn)
+	s.meters.signIn.labels = withHook(context.Background(), "server", hookSignIn)
 	s.clock = newClock()
 	if err := s.checkMixing(); err != nil {
 		return nil, err

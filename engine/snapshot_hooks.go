@@ -136,7 +136,7 @@ type hookMeters [numHooks]hookMeter
 func (ms *hookMeters) use(plugin string, kinds ...hookKind) {
 	for _, k := range kinds {
 		ms[k].used = true
-		ms[k].labels = withHook(nil, plugin, k)
+		ms[k].labels = withHook(context.Background(), plugin, k)
 	}
 }
 

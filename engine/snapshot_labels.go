@@ -45,9 +45,6 @@ func (r *room) marked() *roomLabels {
 	return r.labels
 }
 
-// noLabels ends what mark began.
-var noLabels = context.Background()
-
 // mark gives the goroutine labels, if there are any.
 func mark(labels context.Context) {
 	if labels != nil {
@@ -55,11 +52,7 @@ func mark(labels context.Context) {
 	}
 }
 
-// withHook adds a hook's labels to those of the work that it is called in, which
-// may be nil.
+// withHook adds a hook's labels to those of the work that it is called in.
 func withHook(labels context.Context, plugin string, k hookKind) context.Context {
-	if labels == nil {
-		labels = context.Background()
-	}
 	return pprof.WithLabels(labels, pprof.Labels(LabelPlugin, plugin, LabelHook, hookNames[k]))
 }

@@ -67,6 +67,7 @@ func idle(b *testing.B, srv *engine.Server, user string) transport.Session {
 func BenchmarkIdleUser(b *testing.B) {
 	const users = 10000
 	var each, bare float64
+	var snapshot time.Duration
 	for b.Loop() {
 		// Pipes alone.
 		before := memory()
@@ -98,9 +99,11 @@ func BenchmarkIdleUser(b *testing.B) {
 			clients = append(clients, idle(b, srv, fmt.Sprintf("user%d", i)))
 		}
 		each = float64(memory()-before) / users
+		began := time.Now()
 		if n := srv.Snapshot().Users; n != users {
 			b.Fatalf("%d of %d were admitted", n, users)
 		}
+		snapshot = time.Since(began)
 		for _, s := range clients {
 			s.Close()
 		}
@@ -109,6 +112,7 @@ func BenchmarkIdleUser(b *testing.B) {
 	b.ReportMetric(bare/1024, "KiB/pipe")
 	b.ReportMetric(each/1024, "KiB/pipe+user")
 	b.ReportMetric((each-bare)/1024, "KiB/user")
+	b.ReportMetric(float64(snapshot.Microseconds())/1000, "ms/snapshot")
 	b.ReportMetric(0, "ns/op")
 }
 

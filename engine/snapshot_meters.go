@@ -72,8 +72,9 @@ func (r countedReader) Read(p []byte) (int, error) {
 type sessionMeter struct {
 	sess     transport.Session
 	stranger *stranger
-	at       int             // in meters.sessions
-	last     transport.Stats // when it was last sampled
+	at       int // in meters.sessions
+	// What it had sent and lost when it was last sampled.
+	sent, lost uint64
 }
 
 func (m *meters) open(sess transport.Session) *sessionMeter {
@@ -228,13 +229,13 @@ func (m *meters) sample(slice int) {
 
 func (m *meters) sampleSession(s *sessionMeter) {
 	st := s.sess.Stats()
-	if st.PacketsSent > s.last.PacketsSent {
+	if st.PacketsSent > s.sent {
 		if st.RTT > 0 {
 			m.rtt.observe(rttScale, int64(st.RTT))
 		}
-		m.lossDown.observe(lossScale, int64(1e6*lossOf(st, s.last)))
+		m.lossDown.observe(lossScale, int64(1e6*lossOf(st, transport.Stats{PacketsSent: s.sent, PacketsLost: s.lost})))
 	}
-	s.last = st
+	s.sent, s.lost = st.PacketsSent, st.PacketsLost
 }
 
 func (m *meters) sampleTrack(t *track) {

@@ -18,7 +18,7 @@ import (
 func BenchmarkServerDelay(b *testing.B) {
 	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
 	cfg := load.Config{Mode: hooks.ModeForward, Delays: true, Users: 50, Talkers: 5, Duration: time.Duration(seconds) * time.Second}
-	windows, least := 3, 0.99
+	windows, least := windows(), 0.99
 	if seconds == 0 {
 		cfg.Users, cfg.Talkers, cfg.Duration = 10, 3, time.Second
 		windows, least = 1, 0.5 // a second is not long enough to say more
@@ -128,7 +128,7 @@ func (w *whole) run(b *testing.B, cfg load.Config) load.Result {
 func BenchmarkBadReceivers(b *testing.B) {
 	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
 	good := load.Config{Mode: hooks.ModeForward, Delays: true, Users: 50, Talkers: 5, Aside: 3, Duration: time.Duration(seconds) * time.Second}
-	windows, least := 3, 0.99
+	windows, least := windows(), 0.99
 	if seconds == 0 {
 		good.Users, good.Talkers, good.Duration = 10, 3, time.Second
 		windows, least = 1, 0.5

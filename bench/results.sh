@@ -1,70 +1,82 @@
 #!/bin/bash
-# Runs the benchmarks and writes RESULTS.md and curve.svg beside this file; about
-# twenty minutes.
+# Runs the benchmarks and writes, beside this file, raw.txt (their output, as
+# benchstat reads it), RESULTS.md (tables) and the plots in it.
+#
+#   bench/results.sh        all rows, in short runs: within ten minutes on two cores
+#   bench/results.sh full   all rows at length, how a room's cost grows, what waits
+#                           for locks, and the forwarders of others, if there is a
+#                           network to fetch them: about 40 minutes
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+kind=${1:-short}
+case $kind in
+short) room=3 windows=1 calls=3x load=5x micro=200ms ;;
+full) room=10 windows=3 calls=10x load=10x micro=1s ;;
+*)
+	echo "usage: bench/results.sh [full]" >&2
+	exit 2
+	;;
+esac
 out=bench/RESULTS.md
-load=$(cut -d" " -f1 /proc/loadavg)
-raw=$(mktemp)
-curve=$(mktemp)
-export NETWORK_TABLE=$(mktemp)
-locks=$(mktemp -d)
-failed=0
-trap 'rm -rf "$raw" "$curve" "$locks" "$NETWORK_TABLE"' EXIT
+raw=bench/raw.txt
+before=$(cut -d" " -f1 /proc/loadavg)
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+export NETWORK_TABLE=$tmp/network
+failed=""
+: >"$raw"
 
 run() { # package, benchmarks, -benchtime
-	echo "\$ go test -run '^\$' -bench '$2' -benchtime $3 $1" | tee -a "$raw"
-	go test -run '^$' -bench "$2" -benchtime "$3" "$1" | tee -a "$raw" || failed=1
+	echo "# go test -run '^\$' -bench '$2' -benchtime $3 $1" | tee -a "$raw"
+	go test -run '^$' -bench "$2" -benchtime "$3" -timeout 60m "$1" | tee -a "$raw" || failed="$failed $1:$2"
 	echo >>"$raw"
 }
 
-run ./bench Packet 1s
-run ./bench MouthToEar 10x
-export ROOM_SECONDS=10
-echo "ROOM_SECONDS=10" | tee -a "$raw"
+SECONDS=0
+export ROOM_SECONDS=$room ROOM_WINDOWS=$windows
+echo "# ROOM_SECONDS=$room ROOM_WINDOWS=$windows" | tee -a "$raw"
+run ./bench '^BenchmarkPacket$' "$micro"
+run ./bench MouthToEar "$calls"
+run ./bench Participants 1x
 run ./bench Room 1x
-export ROOM_SECONDS=4
-echo "ROOM_SECONDS=4" | tee -a "$raw"
+if [ "$kind" = full ]; then
+	export ROOM_SECONDS=4
+	echo "# ROOM_SECONDS=4" | tee -a "$raw"
+fi
 run ./bench ServerDelay 1x
 run ./bench BadReceivers 1x
 run ./bench IdleUser 1x
-run ./bench Calls 10x
-run ./engine 'PacketHooks|Forward' 1s
+run ./bench CallSetups "$micro"
+run ./bench '^BenchmarkCalls$' "$load"
+run ./engine 'PacketHooks|Processors|Forward' "$micro"
 run ./engine NetworkChange 1x
-run ./engine/callstate . 1s
-run ./mixer . 1s
-run ./mixer/bridge . 1s
+run ./engine/callstate . "$micro"
+run ./mixer . "$micro"
+run ./mixer/bridge . "$micro"
 run ./mixer/jitter Optimum 1x
-run ./mixer/jitter Call 1s
+run ./mixer/jitter Call "$micro"
 run ./codec/libopus . 200ms
 run ./codec/pionopus . 200ms
-run ./transport/simnet . 1s
+run ./transport/simnet . "$micro"
 run ./bench/network . 1x
 
-echo "\$ earshot load -curve bench/curve.svg -duration 5s"
-go run ./cmd/earshot load -curve bench/curve.svg -duration 5s | tee "$curve"
-
-go build -o "$locks/earshot" ./cmd/earshot
-lockrun="load -mode forward -users 50 -duration 5s"
-echo "\$ earshot $lockrun -mutexprofile mutex.pprof -blockprofile block.pprof"
-"$locks/earshot" $lockrun -mutexprofile "$locks/mutex" -blockprofile "$locks/block" | tee "$locks/load"
-top() { # profile, more flags
-	go tool pprof -top -nodecount 12 "${@:2}" "$locks/$1" 2>/dev/null | grep -v '^\(File\|Build ID\|Time\|Duration\)'
+curve() {
+	echo "## How the cost of a room grows"
+	echo
+	echo "\`earshot load -curve bench/curve.svg -duration 5s\`; an encode-time is one encode of 20 ms of speech."
+	echo
+	go run ./cmd/earshot load -curve bench/curve.svg -duration 5s
+	echo
+	echo "![cost of a room against its size and its talkers](curve.svg)"
+	echo
 }
 
-{
-	echo "# Results"
-	echo
-	echo "Written by \`make bench\`; README.md beside this file says what each figure means."
-	echo
-	echo "- commit: $(git rev-parse --short HEAD)$(git diff --quiet HEAD || echo ' and uncommitted changes')"
-	echo "- machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(go version | cut -d' ' -f3-)"
-	echo "- load before and after: $load, $(cut -d' ' -f1 /proc/loadavg)"
-	echo
-	echo '```'
-	cat "$raw"
-	echo '```'
-	echo
+locks() {
+	local args="load -mode forward -users 50 -duration 5s"
+	top() { # profile, more flags
+		go tool pprof -top -nodecount 12 "${@:2}" "$tmp/$1" 2>/dev/null | grep -v '^\(File\|Build ID\|Time\|Duration\)'
+	}
+	go build -o "$tmp/earshot" ./cmd/earshot
 	echo "## What waits for locks"
 	echo
 	echo "A room of 50 that forwards, five talking, over QUIC; the profiles are of the server's 5 s."
@@ -72,8 +84,8 @@ top() { # profile, more flags
 	echo "together; \`block\` says who waited for a mutex or a read-write mutex, of all that goroutines wait for."
 	echo
 	echo '```'
-	echo "\$ earshot $lockrun -mutexprofile mutex -blockprofile block"
-	cat "$locks/load"
+	echo "\$ earshot $args -mutexprofile mutex -blockprofile block"
+	"$tmp/earshot" $args -mutexprofile "$tmp/mutex" -blockprofile "$tmp/block"
 	echo
 	echo "\$ go tool pprof -top -nodecount 12 mutex"
 	top mutex
@@ -82,19 +94,47 @@ top() { # profile, more flags
 	top block -cum -focus 'sync\.\(\*(RW)?Mutex\)'
 	echo '```'
 	echo
-	echo "## How the cost of a room grows"
+}
+
+if [ "$kind" = full ]; then
+	curve | tee "$tmp/curve" || failed="$failed curve"
+	locks | tee "$tmp/locks" || failed="$failed locks"
+	echo "# make bench-peers" | tee -a "$raw"
+	if ! (cd bench/peers && go mod download) >"$tmp/peers" 2>&1; then
+		echo "# the forwarders of others cannot be fetched: left out" | tee -a "$raw"
+	elif ! (cd bench/peers && ROOM_SECONDS=10 go test -run '^$' -bench Forward -benchtime 1x -timeout 60m ./...) | tee -a "$raw"; then
+		failed="$failed peers"
+	fi
+fi
+
+{
+	echo "# Results"
 	echo
-	echo "\`earshot load -curve bench/curve.svg -duration 5s\`; an encode-time is one encode of 20 ms of speech."
+	if [ "$kind" = full ]; then
+		echo "Written by \`make bench-full\`; README.md beside this file says what each figure means."
+	else
+		echo "Written by \`make bench\`: short runs; \`make bench-full\` measures longer, and more. README.md"
+		echo "beside this file says what each figure means."
+	fi
 	echo
-	cat "$curve"
+	echo "- commit: $(git rev-parse --short HEAD)$(git diff --quiet HEAD -- . ':!bench/raw.txt' ':!bench/RESULTS.md' ':!bench/*.svg' || echo ' and uncommitted changes')"
+	echo "- machine: $(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(nproc) cores, $(uname -sr), $(go version | cut -d' ' -f3-)"
+	echo "- load before and after: $before, $(cut -d' ' -f1 /proc/loadavg)"
+	echo "- took: $((SECONDS / 60)) min $((SECONDS % 60)) s"
+	[ -z "$failed" ] || echo "- failed, and not below:$failed"
 	echo
-	echo "![cost of a room against its size and its talkers](curve.svg)"
+	echo "## Tables"
 	echo
+	echo "The same figures as benchstat reads them are in [raw.txt](raw.txt)."
+	echo
+	go run ./bench/report -plots bench "$raw"
+	cat "$tmp/curve" "$tmp/locks" 2>/dev/null || true
 	echo "## Bad networks"
 	echo
 	echo "A camera of 1 Mbit/s and a voice of 32 kbit/s for 20 s; \`NETWORK_TABLE=file go test -run '^\$' -bench Network/table -benchtime 1x ./bench/network\`."
 	echo
-	cat "$NETWORK_TABLE"
-} >"$out"
-echo "wrote $out"
-exit $failed
+	cat "$NETWORK_TABLE" 2>/dev/null || true
+} >"$tmp/results"
+mv "$tmp/results" "$out"
+echo "wrote $out and $raw in $SECONDS s"
+[ -z "$failed" ]

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -14,8 +15,9 @@ import (
 // BenchmarkRoom is what a server costs under whole rooms, measured alone, over
 // QUIC on loopback: see package bench/load. A room is measured in turn with a
 // bare loop over quic-go that sends ready datagrams at the same rate; figures
-// are medians of three windows each. Without ROOM_SECONDS, which is the length
-// of a window, there is one small room for two seconds, to see that it works.
+// are medians of ROOM_WINDOWS windows each, by default three. Without
+// ROOM_SECONDS, which is the length of a window, there is one small room for two
+// seconds, to see that it works.
 func BenchmarkRoom(b *testing.B) {
 	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
 	if seconds == 0 {
@@ -41,18 +43,60 @@ func BenchmarkRoom(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			c.cfg.Duration = d
-			room(b, c.cfg, 3, c.bare)
+			room(b, c.cfg, windows(), c.bare)
 		})
 	}
 }
 
+// BenchmarkParticipants is how many participants a core serves, by the size of the
+// room and by how many of them talk, in both modes, over QUIC: see load.Result's
+// PerCore. Without ROOM_SECONDS there is one small room of each for a second.
+func BenchmarkParticipants(b *testing.B) {
+	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
+	sizes := []load.Config{
+		{Rooms: 15, Users: 4, Talkers: 1}, {Rooms: 4, Users: 25}, {Users: 100}, {Users: 200},
+		{Users: 100, Talkers: 1}, {Users: 100, Talkers: 10},
+	}
+	if seconds == 0 {
+		sizes, seconds = []load.Config{{Users: 10, Talkers: 2}}, 1
+	}
+	for _, mode := range []hooks.RoomMode{hooks.ModeForward, hooks.ModeMix} {
+		for _, cfg := range sizes {
+			cfg.Mode, cfg.Duration = mode, time.Duration(seconds)*time.Second
+			cfg, err := cfg.WithDefaults()
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Run(fmt.Sprintf("%s/%dusers/%dtalk", mode, cfg.Users, cfg.Talkers), func(b *testing.B) {
+				var perCore, least []float64
+				for b.Loop() {
+					r := run(b, cfg)
+					perCore, least = append(perCore, r.PerCore()), append(least, 100*r.Least)
+				}
+				b.ReportMetric(median(perCore), "participants/core")
+				b.ReportMetric(slices.Min(least), "%delivered-least")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
+// windows is how many there are of each room: ROOM_WINDOWS, by default 3.
+func windows() int {
+	if n, err := strconv.Atoi(os.Getenv("ROOM_WINDOWS")); err == nil && n > 0 {
+		return n
+	}
+	return 3
+}
+
 func room(b *testing.B, cfg load.Config, windows int, besideBare bool) {
 	var bareUDP []float64
-	var cost, bare, xUDP, late, least, mixing []float64
+	var cost, bare, xUDP, late, least, mixing, perCore []float64
 	for b.Loop() {
 		for range windows {
 			r := run(b, cfg)
 			cost, xUDP = append(cost, r.EncodeTimes()), append(xUDP, r.XUDP())
+			perCore = append(perCore, r.PerCore())
 			late, least = append(late, 100*r.LateTicks()), append(least, 100*r.Least)
 			if !besideBare {
 				continue
@@ -73,6 +117,7 @@ func room(b *testing.B, cfg load.Config, windows int, besideBare bool) {
 	}
 	b.ReportMetric(median(cost), "encodes/s")
 	b.ReportMetric(median(xUDP), "xUDP")
+	b.ReportMetric(median(perCore), "participants/core")
 	b.ReportMetric(median(late), "%late-ticks")
 	b.ReportMetric(slices.Min(least), "%delivered-least")
 	if besideBare && cfg.Mode == hooks.ModeForward {
@@ -91,8 +136,8 @@ func run(b *testing.B, cfg load.Config) load.Result {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if want := r.Config.Rooms * r.Config.Users; r.Admitted != want {
-		b.Fatalf("%d of %d were admitted", r.Admitted, want)
+	if err := r.Refused(); err != nil {
+		b.Fatal(err)
 	}
 	return r
 }

@@ -67,6 +67,7 @@ func idle(b *testing.B, srv *engine.Server, user string) transport.Session {
 func BenchmarkIdleUser(b *testing.B) {
 	const users = 10000
 	var each, bare float64
+	var snapshot time.Duration
 	for b.Loop() {
 		// Pipes alone.
 		before := memory()
@@ -98,6 +99,11 @@ func BenchmarkIdleUser(b *testing.B) {
 			clients = append(clients, idle(b, srv, fmt.Sprintf("user%d", i)))
 		}
 		each = float64(memory()-before) / users
+		began := time.Now()
+		if n := srv.Snapshot().Users; n != users {
+			b.Fatalf("%d of %d were admitted", n, users)
+		}
+		snapshot = time.Since(began)
 		for _, s := range clients {
 			s.Close()
 		}
@@ -106,6 +112,7 @@ func BenchmarkIdleUser(b *testing.B) {
 	b.ReportMetric(bare/1024, "KiB/pipe")
 	b.ReportMetric(each/1024, "KiB/pipe+user")
 	b.ReportMetric((each-bare)/1024, "KiB/user")
+	b.ReportMetric(float64(snapshot.Microseconds())/1000, "ms/snapshot")
 	b.ReportMetric(0, "ns/op")
 }
 
@@ -143,6 +150,58 @@ func (c *caller) once(ctx context.Context, callee *caller) (time.Duration, error
 	return setup, nil
 }
 
+// BenchmarkCallSetups is how many calls a second a server sets up and ends when it
+// has nothing else to do: pairs of users in this process call one another without
+// a pause, each call from Call to both having been told of its end. The clients'
+// work is in it. Each iteration is one call.
+func BenchmarkCallSetups(b *testing.B) {
+	const pairs = 64
+	srv := newProcessServer(b, 2*pairs)
+	all := make([]*caller, 2*pairs)
+	for i := range all {
+		all[i] = newCaller()
+		c, err := engine.Dial(b.Context(), engine.ClientConfig{
+			Dialer: srv.Pipe(), UserID: fmt.Sprintf("user%d", i), UserSig: "x", Listener: all[i],
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		all[i].client = c
+	}
+	b.Cleanup(func() {
+		for _, c := range all {
+			c.client.Destroy()
+		}
+	})
+	if n := srv.Snapshot().Users; n != len(all) {
+		b.Fatalf("%d of %d were admitted", n, len(all))
+	}
+	work := make(chan struct{})
+	var failed atomic.Int64
+	var wg sync.WaitGroup
+	for i := range pairs {
+		wg.Go(func() {
+			for range work {
+				if _, err := all[2*i].once(context.Background(), all[2*i+1]); err != nil {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	for b.Loop() {
+		work <- struct{}{}
+	}
+	close(work)
+	wg.Wait()
+	if n := failed.Load(); n > 0 {
+		b.Fatalf("%d of %d calls failed", n, b.N)
+	}
+	if n := srv.Snapshot().CallsEnded[hooks.EndHangup]; n < uint64(b.N) {
+		b.Fatalf("the server ended %d calls of %d", n, b.N)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}
+
 // BenchmarkCalls sets up and tears down calls at 1,000 a second on a server with
 // 10,000 users signed in, of whom 2,000 call one another all the time and the
 // others do nothing, all in this process; and beside them it measures the
@@ -172,6 +231,9 @@ func BenchmarkCalls(b *testing.B) {
 			c.client.Destroy()
 		}
 	})
+	if n := srv.Snapshot().Users; n != users {
+		b.Fatalf("%d of %d were admitted", n, users)
+	}
 	quic := newServer(b, nil)
 	near, far := newCaller(), newCaller()
 	near.client = signIn(b, quic, "near", near, nil, 0)

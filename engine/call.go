@@ -90,6 +90,7 @@ func (s *Server) startCall(d *device, req *signal.Call) (string, error) {
 	c.room.call = c
 	d.receive = req.Receive
 	s.calls[c.state.ID], s.rooms[roomID] = c, c
+	s.meters.calls.Add(1)
 	s.observe(hooks.Event{Kind: hooks.EventCallStarted, UserID: d.userID, Users: callees, CallID: c.state.ID, GroupID: req.GroupID, Media: req.Media})
 	err = s.apply(c, callstate.Start{
 		User: d.userID, Device: d.id, Invitees: s.invitees(c, callees), Timeout: s.ringTime(req.TimeoutMS),
@@ -353,6 +354,7 @@ func (s *Server) over(c *call, reason hooks.EndReason) {
 	c.room.endTaps()
 	delete(s.calls, c.state.ID)
 	delete(s.rooms, c.roomID)
+	s.meters.ended[min(int(reason), numEndReasons-1)].Add(1)
 	s.keepRecords(c)
 	e := hooks.Event{Kind: hooks.EventCallEnded, CallID: c.state.ID, GroupID: c.state.GroupID, Media: c.state.Media, Reason: reason}
 	if !c.state.Began.IsZero() {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/heap"
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ type clock struct {
 	late    atomic.Uint64 // see ClockStats
 	ticks   atomic.Uint64
 	skipped atomic.Uint64
+	meter   tickMeter
 
 	mu      sync.Mutex
 	started bool
@@ -54,6 +56,8 @@ type ticker struct {
 	tick func(n uint64, due time.Time) (more bool)
 	// uncounted ticks are no mixes: they do not show in the clock's figures.
 	uncounted bool
+	// labels are those of what it does, in profiles; nil: none.
+	labels context.Context
 
 	// Guarded by clock.mu.
 	at      int // in the heap, or -1
@@ -230,6 +234,10 @@ func (c *clock) worker() {
 
 // work does all ticks of t that are due.
 func (t *ticker) work() {
+	if t.labels != nil {
+		mark(t.labels)
+		defer mark(context.Background())
+	}
 	for {
 		target := t.target.Load()
 		if t.did == 0 || t.did > target {
@@ -245,12 +253,16 @@ func (t *ticker) work() {
 		for t.did < target && more {
 			t.did++
 			due := t.time(t.did)
-			more = t.tick(t.did, due)
 			if t.uncounted {
+				more = t.tick(t.did, due)
 				continue
 			}
+			start := time.Now()
+			more = t.tick(t.did, due)
+			end := time.Now()
+			t.c.meter.note(start, due, end)
 			t.c.ticks.Add(1)
-			if time.Since(due) > lateTick {
+			if end.Sub(due) > lateTick {
 				t.c.late.Add(1)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -21,19 +22,23 @@ const (
 
 // serveSession is the life of one connection, from its first byte to its end.
 func (s *Server) serveSession(sess transport.Session) {
+	meter := s.meters.open(sess)
+	defer s.meters.close(meter)
 	if foreign, ok := sess.(transport.RoQSession); ok {
-		s.serveStranger(foreign)
+		s.serveStranger(foreign, meter)
 		return
 	}
-	leave, err := s.gate.enter(sess)
-	if err != nil {
-		s.log.Warn("connection refused", "remote", sess.RemoteAddr(), "err", err)
-		sess.CloseWithError(codeTooMany, err.Error())
+	leave, no := s.gate.enter(sess)
+	if no != nil {
+		s.meters.refused(no.reason)
+		s.log.Warn("connection refused", "remote", sess.RemoteAddr(), "err", no)
+		sess.CloseWithError(codeTooMany, no.words)
 		return
 	}
 	defer leave()
 
 	c := &conn{srv: s, out: newControlWriter(sess)}
+	c.out.sent = &s.meters.controlOut
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -44,14 +49,21 @@ func (s *Server) serveSession(sess transport.Session) {
 	s.mu.Unlock()
 	defer c.out.close()
 
+	var tooLate atomic.Bool
 	late := time.AfterFunc(s.cfg.SignInTimeout, func() {
+		tooLate.Store(true)
 		sess.CloseWithError(codeSignInLate, fmt.Sprintf("no sign-in within %v", s.cfg.SignInTimeout))
 	})
-	r := signal.NewReader(sess.Control())
+	r := signal.NewReader(countedReader{sess.Control(), &s.meters.controlIn})
 	refusal := c.open(r)
 	late.Stop()
 	leave()
 	if refusal != nil {
+		reason := refusalOf(refusal.Code)
+		if tooLate.Load() {
+			reason = refusedLate
+		}
+		s.meters.refused(reason)
 		s.log.Info("sign-in refused", "remote", sess.RemoteAddr(), "code", int(refusal.Code), "why", refusal.Message)
 		c.goodbye(refusal.Code, refusal.Message, codeRefused)
 	} else {
@@ -77,6 +89,7 @@ func (c *conn) open(r *signal.Reader) *hooks.Refusal {
 	if err != nil {
 		return bad(err)
 	}
+	c.srv.meters.controlIn.packets.Add(1)
 	body, err := m.Body()
 	if err != nil {
 		return bad(err)
@@ -126,6 +139,7 @@ func (c *conn) requests(r *signal.Reader) {
 			}
 			return
 		}
+		s.meters.controlIn.packets.Add(1)
 		if !confirmed {
 			confirmed = true
 			s.confirm(d)

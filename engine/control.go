@@ -22,6 +22,7 @@ const (
 // requests.
 type controlWriter struct {
 	sess transport.Session
+	sent *traffic // counts frames; nil does not
 
 	mu      sync.Mutex
 	queue   []byte
@@ -41,6 +42,9 @@ func (w *controlWriter) enqueue(frame []byte) {
 	defer w.mu.Unlock()
 	if !w.last && !w.closed {
 		w.queue = append(w.queue, frame...)
+		if w.sent != nil {
+			w.sent.add(len(frame))
+		}
 		w.start()
 	}
 }

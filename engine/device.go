@@ -256,6 +256,7 @@ func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusa
 		d.sigTimer = time.AfterFunc(time.Until(expires), func() { d.tell(signal.TypeSigExpired, nil) })
 	}
 	c.device = d
+	s.meters.signIns.Add(1)
 	_, err := d.attach(c, s.welcome(d, false), 0)
 	s.observe(hooks.Event{Kind: hooks.EventSignedIn, UserID: userID, Device: d.id})
 	s.ringOn(d)
@@ -322,6 +323,7 @@ func (s *Server) resume(c *conn, req *signal.Resume) *hooks.Refusal {
 	}
 	old, err := d.attach(c, s.welcome(d, true), req.Last)
 	if err == nil {
+		s.meters.resumes.Add(1)
 		s.observe(hooks.Event{Kind: hooks.EventResumed, UserID: d.userID, Device: d.id})
 	}
 	s.mu.Unlock()

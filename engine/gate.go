@@ -37,6 +37,14 @@ type addrState struct {
 	seen    time.Time
 }
 
+// A gateError says why a connection does not come in.
+type gateError struct {
+	reason refusalReason
+	words  string
+}
+
+func (e *gateError) Error() string { return e.words }
+
 // gateForget is after how long an address that does nothing is forgotten; its
 // limiter is full again by then.
 const gateForget = time.Minute
@@ -70,7 +78,7 @@ func (g *gate) host(s transport.Session) (string, bool) {
 
 // enter counts a connection in, or says why it may not come in. leave must be
 // called once if it came in.
-func (g *gate) enter(s transport.Session) (leave func(), err error) {
+func (g *gate) enter(s transport.Session) (leave func(), no *gateError) {
 	host, counted := g.host(s)
 	if !counted {
 		return func() {}, nil
@@ -79,7 +87,7 @@ func (g *gate) enter(s transport.Session) (leave func(), err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.pending.Load() >= int64(g.maxPending) {
-		return nil, errors.New("too many connections are signing in")
+		return nil, &gateError{refusedPending, "too many connections are signing in"}
 	}
 	st := g.addrs[host]
 	if st == nil {
@@ -89,10 +97,10 @@ func (g *gate) enter(s transport.Session) (leave func(), err error) {
 	}
 	st.seen = now
 	if st.pending >= g.maxPerAddr {
-		return nil, fmt.Errorf("too many connections from %s are signing in", host)
+		return nil, &gateError{refusedPendingAddr, fmt.Sprintf("too many connections from %s are signing in", host)}
 	}
 	if !st.limit.AllowN(now, 1) {
-		return nil, fmt.Errorf("too many sign-ins from %s", host)
+		return nil, &gateError{refusedRate, fmt.Sprintf("too many sign-ins from %s", host)}
 	}
 	st.pending++
 	g.pending.Add(1)
@@ -144,7 +152,7 @@ func UserSigSignIn(sdkAppID uint32, key string) hooks.SignInDecider {
 // decideSignIn asks the decider, and turns whatever goes wrong into a no.
 func (s *Server) decideSignIn(req hooks.SignInRequest) (hooks.SignIn, *hooks.Refusal) {
 	var answer hooks.SignIn
-	err := decide(context.Background(), func(ctx context.Context) (err error) {
+	err := s.meters.signIn.decide(context.Background(), func(ctx context.Context) (err error) {
 		answer, err = s.cfg.SignIn(ctx, req)
 		return err
 	})

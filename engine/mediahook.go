@@ -27,6 +27,10 @@ type hookGuard struct {
 	panics   int
 	overruns int
 	off      atomic.Bool
+
+	meter *hookMeter // nil: nobody counts
+	// labels are those of profiles from when the hook runs; nil: none.
+	labels context.Context
 }
 
 // run calls the hook. It reports false if the hook is off, or panicked.
@@ -34,26 +38,38 @@ func (g *hookGuard) run(f func()) (ok bool) {
 	if g.off.Load() {
 		return false
 	}
+	mark(g.labels)
+	g.meter.begin()
 	start := time.Now()
 	defer func() {
+		took := time.Since(start)
+		g.meter.end(took)
 		if p := recover(); p != nil {
 			ok = false
+			g.meter.panicked()
 			if g.panics++; g.panics >= maxHookPanics {
 				g.takeOff(fmt.Sprintf("panicked %d times: %v\n%s", g.panics, p, debug.Stack()))
 			}
+			return
+		}
+		if took <= hookBudget {
+			g.overruns = 0
+			return
+		}
+		g.meter.overran()
+		if g.overruns++; g.overruns >= maxHookOverruns {
+			g.takeOff(fmt.Sprintf("took longer than %v for %d frames in a row", hookBudget, g.overruns))
 		}
 	}()
 	f()
-	if time.Since(start) <= hookBudget {
-		g.overruns = 0
-	} else if g.overruns++; g.overruns >= maxHookOverruns {
-		g.takeOff(fmt.Sprintf("took longer than %v for %d frames in a row", hookBudget, g.overruns))
-	}
 	return true
 }
 
 func (g *hookGuard) takeOff(why string) {
-	g.off.Store(true)
+	if g.off.Swap(true) {
+		return
+	}
+	g.meter.tookOff()
 	g.log.Warn("media hook taken off", "hook", g.name, "why", why)
 }
 
@@ -73,8 +89,11 @@ func (s *Server) bindPacketHooks(info hooks.TrackInfo) (out packetHooks) {
 		if p.Packet == nil {
 			continue
 		}
-		if h, ok := bindHook(s, p.Name, info, p.Packet); ok && h != nil {
-			out = append(out, &packetHook{hookGuard{name: p.Name, log: s.log}, h})
+		if h, ok := bindHook(s, p, hookPacket, info, p.Packet); ok && h != nil {
+			out = append(out, &packetHook{hookGuard{
+				name: p.Name, log: s.log, meter: &p.meters[hookPacket],
+				labels: withHook(newRoomLabels(info.CallID).forward, p.Name, hookPacket),
+			}, h})
 		}
 	}
 	return out
@@ -87,8 +106,11 @@ func (s *Server) bindProcessors(info hooks.TrackInfo) (out []*pcmHook) {
 		if p.Processor == nil || info.Video || !s.mixes {
 			continue
 		}
-		if f, ok := bindHook(s, p.Name, info, p.Processor); ok && f != nil {
-			out = append(out, newPCMHook(p.Name, f, s.log))
+		if f, ok := bindHook(s, p, hookProcessor, info, p.Processor); ok && f != nil {
+			h := newPCMHook(p.Name, f, s.log)
+			h.guard.meter, h.guard.labels = &p.meters[hookProcessor], withHook(newRoomLabels(info.CallID).mix, p.Name, hookProcessor)
+			h.apart = newApart(h)
+			out = append(out, h)
 		}
 	}
 	return out
@@ -96,14 +118,14 @@ func (s *Server) bindProcessors(info hooks.TrackInfo) (out []*pcmHook) {
 
 // bindHook asks a plugin for its hook on a track. One that fails, or takes
 // longer than a decider may, has none.
-func bindHook[H any](s *Server, name string, info hooks.TrackInfo, bind func(hooks.TrackInfo) H) (h H, ok bool) {
+func bindHook[H any](s *Server, p *plugin, k hookKind, info hooks.TrackInfo, bind func(hooks.TrackInfo) H) (h H, ok bool) {
 	got := make(chan H, 1)
-	err := decide(context.Background(), func(context.Context) error {
+	err := p.meters[k].decide(context.Background(), func(context.Context) error {
 		got <- bind(info)
 		return nil
 	})
 	if err != nil {
-		s.log.Warn("media hook not bound", "plugin", name, "user", info.UserID, "err", err)
+		s.log.Warn("media hook not bound", "plugin", p.Name, "user", info.UserID, "err", err)
 		return h, false
 	}
 	return <-got, true
@@ -124,13 +146,14 @@ func (hs packetHooks) pass(packet []byte) bool {
 type pcmHook struct {
 	guard hookGuard
 	call  hooks.PCMHook
+	apart *apart // nil: it is called in place
 }
 
 func newPCMHook(name string, f hooks.PCMHook, log *slog.Logger) *pcmHook {
 	if f == nil {
 		return nil
 	}
-	return &pcmHook{hookGuard{name: name, log: log}, f}
+	return &pcmHook{guard: hookGuard{name: name, log: log}, call: f}
 }
 
 // remotePCMHook asks the host for its hook on a talker's sound.
@@ -151,8 +174,81 @@ func remotePCMHook(bind func(userID string) hooks.PCMHook, userID string, log *s
 }
 
 func (h *pcmHook) process(pcm []int16) {
-	if h != nil {
+	switch {
+	case h == nil:
+	case h.apart != nil:
+		h.apart.process(pcm)
+	default:
 		h.guard.run(func() { h.call(pcm) })
+	}
+}
+
+// apart runs a hook on goroutines of its own, each for one block of sound: so
+// one that sleeps in a room's tick holds nobody up but for its budget, once.
+type apart struct {
+	hook   *pcmHook
+	run    func() // made once, so that a block allocates nothing
+	pcm    []int16
+	done   chan bool
+	timer  *time.Timer
+	out    bool // it has not come back
+	missed int  // blocks in a row that it missed
+}
+
+func newApart(h *pcmHook) *apart {
+	a := &apart{hook: h, done: make(chan bool, 1), timer: time.NewTimer(time.Hour)}
+	a.timer.Stop()
+	work := func() { h.call(a.pcm) }
+	a.run = func() {
+		ok := false
+		defer func() { a.done <- ok }() // also if it ends the goroutine
+		ok = h.guard.run(work)
+	}
+	return a
+}
+
+// process lets the hook change a block. If it is not done in its time, the block
+// stays as it was, and the hook has to show that it can be in time before it is
+// waited for again.
+func (a *apart) process(pcm []int16) {
+	if a.hook.guard.off.Load() {
+		return
+	}
+	if a.out {
+		select {
+		case <-a.done:
+			a.out = false
+		default:
+			a.miss()
+			return
+		}
+	}
+	wait := a.hook.guard.overruns == 0
+	a.pcm = append(a.pcm[:0], pcm...)
+	go a.run()
+	if !wait {
+		a.out = true
+		a.miss()
+		return
+	}
+	a.timer.Reset(hookBudget)
+	select {
+	case ok := <-a.done:
+		a.timer.Stop()
+		a.missed = 0
+		if ok {
+			copy(pcm, a.pcm)
+		}
+	case <-a.timer.C:
+		a.out = true
+		a.miss()
+	}
+}
+
+// miss takes off a hook that is away for too long.
+func (a *apart) miss() {
+	if a.missed++; a.missed >= 2*maxHookOverruns {
+		a.hook.guard.takeOff(fmt.Sprintf("missed %d frames in a row", a.missed))
 	}
 }
 

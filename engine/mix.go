@@ -122,6 +122,7 @@ func (r *room) mixed() (*mixing, error) {
 	}
 	m.br = br
 	m.tick = r.ticker(br.FrameDuration(), m.run)
+	m.tick.labels = r.marked().mix
 	r.mix = m
 	for _, t := range r.tracks {
 		m.add(t)
@@ -158,7 +159,7 @@ func (m *mixing) close() {
 	m.stopped.Store(true)
 	m.tick.remove()
 	for _, t := range m.room.tracks {
-		t.source.Store(nil)
+		m.room.srv.meters.endSource(t)
 	}
 	delete(m.room.srv.ssrcs, m.ssrc)
 	m.room.srv.mixedBefore.add(m.br.Stats())
@@ -187,7 +188,7 @@ func (m *mixing) add(t *track) {
 
 // remove is the end of a track.
 func (m *mixing) remove(t *track) {
-	if src := t.source.Swap(nil); src != nil {
+	if src := m.room.srv.meters.endSource(t); src != nil {
 		src.Remove()
 	}
 }

@@ -22,7 +22,7 @@ func (s *Server) bindMix(r *room, l *mixLeg) {
 				if p.MixProcessor == nil {
 					continue
 				}
-				hs.add(s.bindMixHook(p, hooks.TrackInfo{CallID: info.CallID, UserID: info.UserID}, func(hooks.TrackInfo) hooks.PCMHook {
+				hs.add(s.bindMixHook(p, hookMixProcessor, hooks.TrackInfo{CallID: info.CallID, UserID: info.UserID}, func(hooks.TrackInfo) hooks.PCMHook {
 					f := p.MixProcessor(info)
 					if f == nil {
 						return nil
@@ -64,7 +64,7 @@ func (s *Server) bindPaths(r *room, l *mixLeg, tracks ...*track) {
 				if p.PathProcessor == nil || s.isDone() {
 					continue
 				}
-				hs.add(s.bindMixHook(p, hooks.TrackInfo{CallID: w.info.CallID, UserID: w.info.Talker}, func(hooks.TrackInfo) hooks.PCMHook {
+				hs.add(s.bindMixHook(p, hookPathProcessor, hooks.TrackInfo{CallID: w.info.CallID, UserID: w.info.Talker}, func(hooks.TrackInfo) hooks.PCMHook {
 					return p.PathProcessor(w.info)
 				}))
 			}
@@ -76,12 +76,15 @@ func (s *Server) bindPaths(r *room, l *mixLeg, tracks ...*track) {
 }
 
 // bindMixHook asks a plugin for a hook that runs in a room's tick, or nil.
-func (s *Server) bindMixHook(p *plugin, info hooks.TrackInfo, bind func(hooks.TrackInfo) hooks.PCMHook) *pcmHook {
-	f, ok := bindHook(s, p.Name, info, bind)
-	if !ok {
+func (s *Server) bindMixHook(p *plugin, k hookKind, info hooks.TrackInfo, bind func(hooks.TrackInfo) hooks.PCMHook) *pcmHook {
+	f, ok := bindHook(s, p, k, info, bind)
+	if !ok || f == nil {
 		return nil
 	}
-	return newPCMHook(p.Name, f, s.log)
+	h := newPCMHook(p.Name, f, s.log)
+	h.guard.meter, h.guard.labels = &p.meters[k], withHook(newRoomLabels(info.CallID).mix, p.Name, k)
+	h.apart = newApart(h)
+	return h
 }
 
 // pcmHooks are several hooks on the same sound, one after the other.

@@ -23,6 +23,7 @@ type plugin struct {
 	events  chan notice // nil: it does not observe; guarded by Server.mu
 	dropped atomic.Uint64
 	done    chan struct{}
+	meters  hookMeters
 }
 
 // notice is what an observer is told: an event, or volumes.
@@ -35,6 +36,16 @@ func newPlugin(s *Server, p hooks.Plugin) *plugin {
 	out := &plugin{Plugin: p, srv: s}
 	if p.Name == "" {
 		out.Name = "plugin"
+	}
+	for k, set := range [numHooks]bool{
+		hookMayCall: p.MayCall != nil, hookMember: p.Member != nil, hookAdmit: p.Admit != nil, hookAdmitRoQ: p.AdmitRoQ != nil,
+		hookMayRecord: p.MayRecord != nil, hookRoute: p.Route != nil, hookPush: p.Push != nil, hookObserve: p.Observe != nil,
+		hookVolumes: p.Volumes != nil, hookPacket: p.Packet != nil, hookProcessor: p.Processor != nil,
+		hookPathProcessor: p.PathProcessor != nil, hookMixProcessor: p.MixProcessor != nil,
+	} {
+		if set {
+			out.meters.use(out.Name, hookKind(k))
+		}
 	}
 	return out
 }
@@ -53,9 +64,9 @@ func (p *plugin) observe(events <-chan notice) {
 	defer close(p.done)
 	for n := range events {
 		if n.volumes != nil {
-			p.contain("Volumes", func() { p.Volumes(*n.volumes) })
+			p.contain(hookVolumes, func() { p.meters[hookVolumes].run(func() { p.Volumes(*n.volumes) }) })
 		} else {
-			p.contain("Observe", func() { p.Observe(n.event) })
+			p.contain(hookObserve, func() { p.meters[hookObserve].run(func() { p.Observe(n.event) }) })
 		}
 	}
 }
@@ -72,11 +83,12 @@ func (p *plugin) tell(n notice) {
 	}
 }
 
-// contain runs f and logs its panic.
-func (p *plugin) contain(what string, f func()) {
+// contain runs f, which calls a hook, and logs and counts its panic.
+func (p *plugin) contain(k hookKind, f func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			p.srv.log.Error("plugin panicked", "plugin", p.Name, "in", what, "panic", r, "stack", string(debug.Stack()))
+			p.meters[k].panicked()
+			p.srv.log.Error("plugin panicked", "plugin", p.Name, "in", hookNames[k], "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	f()
@@ -187,13 +199,13 @@ func (s *Server) refusal(decider string, err error, words string) *hooks.Refusal
 
 // each asks all plugins that have a decider, in order; the first no is the
 // answer.
-func (s *Server) each(ctx context.Context, name string, has func(*plugin) bool, ask func(context.Context, *plugin) error) error {
+func (s *Server) each(ctx context.Context, k hookKind, ask func(context.Context, *plugin) error) error {
 	for _, p := range s.plugins {
-		if !has(p) {
+		if !p.meters[k].used {
 			continue
 		}
-		err := decide(ctx, func(ctx context.Context) error { return ask(ctx, p) })
-		if r := s.refusal(p.Name+": "+name, err, "refused by the host"); r != nil {
+		err := p.meters[k].decide(ctx, func(ctx context.Context) error { return ask(ctx, p) })
+		if r := s.refusal(p.Name+": "+hookNames[k], err, "refused by the host"); r != nil {
 			return r
 		}
 	}
@@ -202,7 +214,7 @@ func (s *Server) each(ctx context.Context, name string, has func(*plugin) bool, 
 
 // decideCall says whether a user may call others.
 func (s *Server) decideCall(req hooks.CallRequest) error {
-	err := s.each(context.Background(), "MayCall", func(p *plugin) bool { return p.MayCall != nil },
+	err := s.each(context.Background(), hookMayCall,
 		func(ctx context.Context, p *plugin) error {
 			req := req
 			req.Callees = slices.Clone(req.Callees) // it belongs to the plugin
@@ -216,7 +228,7 @@ func (s *Server) decideCall(req hooks.CallRequest) error {
 
 // decideMembers says whether users belong to a group.
 func (s *Server) decideMembers(groupID string, users []string) error {
-	return s.each(context.Background(), "Member", func(p *plugin) bool { return p.Member != nil },
+	return s.each(context.Background(), hookMember,
 		func(ctx context.Context, p *plugin) error {
 			for _, u := range users {
 				if err := ctx.Err(); err != nil {
@@ -232,7 +244,7 @@ func (s *Server) decideMembers(groupID string, users []string) error {
 
 // decideAdmit says whether a user may enter a call's room.
 func (s *Server) decideAdmit(req hooks.AdmitRequest) error {
-	return s.each(context.Background(), "Admit", func(p *plugin) bool { return p.Admit != nil },
+	return s.each(context.Background(), hookAdmit,
 		func(ctx context.Context, p *plugin) error { return p.Admit(ctx, req) })
 }
 
@@ -244,7 +256,7 @@ func (s *Server) MayRecord(ctx context.Context, req hooks.RecordRequest) error {
 	if !slices.ContainsFunc(s.plugins, decides) {
 		return refuse(hooks.CodeRefused, "nobody has consented to recording: no plugin decides MayRecord")
 	}
-	return s.each(ctx, "MayRecord", decides,
+	return s.each(ctx, hookMayRecord,
 		func(ctx context.Context, p *plugin) error { return p.MayRecord(ctx, req) })
 }
 
@@ -258,12 +270,12 @@ func (s *Server) decideRoutes(users []string, req hooks.CallRequest) map[string]
 			continue
 		}
 		var custom []string
-		err := decide(context.Background(), func(ctx context.Context) error {
+		err := p.meters[hookRoute].decide(context.Background(), func(ctx context.Context) error {
 			for _, u := range users {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				p.contain("Route", func() {
+				p.contain(hookRoute, func() {
 					yes, err := p.Route(ctx, hooks.RouteRequest{UserID: u, Inviter: req.Caller, IsGroup: req.IsGroup, GroupID: req.GroupID, Media: req.Media})
 					if err != nil {
 						s.log.Warn("route decider failed; the default view shows the call", "plugin", p.Name, "user", u, "err", fmt.Sprint(err))
@@ -294,7 +306,7 @@ func (s *Server) push(req hooks.PushRequest) {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
-			if err := decide(context.Background(), func(ctx context.Context) error { return p.Push(ctx, req) }); err != nil {
+			if err := p.meters[hookPush].decide(context.Background(), func(ctx context.Context) error { return p.Push(ctx, req) }); err != nil {
 				s.log.Warn("push failed", "plugin", p.Name, "user", req.UserID, "err", fmt.Sprint(err))
 			}
 		}()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"slices"
@@ -63,6 +64,7 @@ type room struct {
 	hearing    map[pair]Hearing // other than everything: see SetHearing
 	sounds     []*Sound         // that the server plays
 	taps       []*tap
+	labels     *roomLabels // see marked
 
 	// What is told of connections, the rounds' own: see rounds.
 	round                      uint64
@@ -80,6 +82,8 @@ type routes struct {
 	rows    []row
 	// choose says that there are more voices than are heard at a time.
 	choose bool
+	// labels are those of what is done for the room, in profiles; nil: none.
+	labels *roomLabels
 }
 
 // A leg is one track's way to one receiver.
@@ -175,7 +179,7 @@ func (r *room) drop(t *track) {
 }
 
 func (r *room) reroute() {
-	next := &routes{legs: make(map[*track][]leg, len(r.tracks))}
+	next := &routes{legs: make(map[*track][]leg, len(r.tracks)), labels: r.marked()}
 	for _, d := range r.devs {
 		seen := make(map[uint32]*videoLeg)
 		for t, l := range d.legs {
@@ -261,8 +265,9 @@ type track struct {
 	lifetime time.Duration
 	closed   atomic.Bool
 	early    atomic.Bool // packets that come now are too early: see listen
-	received atomic.Uint64
-	refused  atomic.Uint64
+	// What became of its packets: see Drop.
+	received, bytes, refused, hooked, unheard atomic.Uint64
+	sampled                                   trackMeter // meters.mu guards it
 
 	hooks      packetHooks
 	processors []*pcmHook
@@ -278,14 +283,15 @@ type track struct {
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
-	turn    sync.Mutex
-	header  rtp.Header
-	payload int // where it begins in buf
-	level   trackLevel
-	voice   forward.Voice
-	numbers forward.Sequence
-	steer   steer // where the room forwards
-	buf     [transport.MaxPacketSize]byte
+	turn     sync.Mutex
+	header   rtp.Header
+	payload  int // where it begins in buf
+	level    trackLevel
+	voice    forward.Voice
+	numbers  forward.Sequence
+	steer    steer // where the room forwards
+	arrivals arrivals
+	buf      [transport.MaxPacketSize]byte
 }
 
 func (t *track) describe(flow uint64) *signal.Track {
@@ -333,6 +339,7 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	}
 	t.muted.Store(req.Muted)
 	d.published = append(d.published, t)
+	s.meters.addTrack(t)
 	if sess := d.session.Load(); sess != nil {
 		t.listen(*sess)
 	}
@@ -431,6 +438,7 @@ func (t *track) listen(sess transport.Session) {
 // close stops the track. Server.mu is held.
 func (t *track) close() {
 	t.closed.Store(true)
+	t.owner.srv.meters.endTrack(t)
 	t.owner.published = without(t.owner.published, t)
 	delete(t.owner.srv.ssrcs, t.ssrc)
 	if t.film != nil {
@@ -471,14 +479,28 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 		return
 	}
 	defer t.turn.Unlock()
+	labels := t.labels()
+	if labels != nil {
+		mark(labels)
+		defer mark(context.Background())
+	}
 	n, layer := t.rewrite(packet)
 	if n == 0 {
 		t.refused.Add(1)
 		return
 	}
 	t.received.Add(1)
-	if !t.hooks.pass(t.buf[:n]) {
-		return
+	t.bytes.Add(uint64(n))
+	if t.film == nil {
+		t.arrivals.note(t.header.SequenceNumber, t.header.Timestamp, arrival)
+	}
+	if len(t.hooks) > 0 {
+		pass := t.hooks.pass(t.buf[:n])
+		mark(labels)
+		if !pass {
+			t.hooked.Add(1)
+			return
+		}
 	}
 	if taps := t.taps.Load(); taps != nil {
 		t.tapped(*taps, layer, n, arrival)
@@ -518,6 +540,18 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 			(*sess).Send(p)
 		}
 	}
+}
+
+// labels are those of the goroutine that has a packet of the track, or nil.
+func (t *track) labels() context.Context {
+	l := t.call.room.route.Load().labels
+	switch {
+	case l == nil:
+		return nil
+	case t.source.Load() != nil:
+		return l.mix
+	}
+	return l.forward
 }
 
 // rewrite checks a packet and copies what may pass into t.buf: the fixed

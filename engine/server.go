@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -110,6 +111,16 @@ type ServerConfig struct {
 	// (records.NewMemory), and no file is written.
 	Records records.Store
 
+	// QLog is asked at the beginning of each QUIC connection for where to write its
+	// qlog: every packet and what became of it (transport.ListenConfig.QLog says
+	// more). nil writes none for this one. Who it is shows only at the sign-in, so a
+	// host chooses by the address, which SignInRequest.RemoteAddr tells of a user:
+	// their next connection is written down from its first packet. Or its writer
+	// keeps what it is given until the sign-in decider has seen that address, and
+	// throws away what is not sought. It must return at once; a slow writer holds
+	// up its own connection. The server closes the writer with the connection.
+	// Default none.
+	QLog func(remote net.Addr) io.WriteCloser
 	// Logger takes what an operator should know. Its handler may be called
 	// with the server's lock held, so it must not call the server. Default none.
 	Logger *slog.Logger
@@ -175,6 +186,7 @@ type Server struct {
 	clock  *clock
 	mixes  bool
 	relief relief // the rounds' own
+	meters meters // for Snapshot
 	// plugins are those of the configuration, with what they are owed.
 	plugins []*plugin
 	// unkept are records on their way to the store; kept is closed when the
@@ -239,6 +251,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 		kept:    make(chan struct{}),
 	}
 	s.gate = newGate(cfg)
+	s.meters.signIn.labels = withHook(context.Background(), "server", hookSignIn)
 	s.clock = newClock()
 	if err := s.checkMixing(); err != nil {
 		return nil, err
@@ -279,6 +292,7 @@ func (s *Server) Listen() error {
 		RoQ:            s.cfg.admitsRoQ(),
 		// Foreign endpoints cut their video as they like, most to 1200 bytes.
 		Session: transport.SessionConfig{DiscoverMTU: s.cfg.admitsRoQ()},
+		QLog:    s.cfg.QLog,
 		Logger:  s.log,
 	})
 	if err != nil {
@@ -375,6 +389,7 @@ func (s *Server) listenFor() {
 		case <-s.done:
 			return
 		case now := <-tick.C:
+			s.meters.sample(r.slice)
 			r.next(now)
 		}
 	}

@@ -117,6 +117,7 @@ func (s *Server) Play(ctx context.Context, cfg PlayConfig) (*Sound, error) {
 		}
 	}
 	d.published = append(d.published, t)
+	s.meters.addTrack(t)
 	p.device, p.track = d, t
 	r := c.room
 	if _, known := r.priorities[cfg.UserID]; !known {

@@ -54,20 +54,29 @@ type strangerFlow struct{ ins []*inStream }
 const strangerReport = 2 * time.Second
 
 // serveStranger is the life of a foreign endpoint's connection.
-func (s *Server) serveStranger(sess transport.RoQSession) {
-	leave, err := s.gate.enter(sess)
-	if err == nil {
-		defer leave()
-		var st *stranger
-		if st, err = s.admitStranger(sess); err == nil {
-			leave()
-			s.log.Info("RoQ endpoint admitted", "remote", sess.RemoteAddr(), "user", st.answer.UserID, "call", st.answer.CallID)
-			st.run()
-			s.dismiss(st)
-			return
-		}
+func (s *Server) serveStranger(sess transport.RoQSession, meter *sessionMeter) {
+	leave, no := s.gate.enter(sess)
+	if no != nil {
+		s.refuseStranger(sess, no.reason, no.words)
+		return
 	}
-	_, words := codeOf(err)
+	defer leave()
+	st, err := s.admitStranger(sess)
+	if err != nil {
+		code, words := codeOf(err)
+		s.refuseStranger(sess, refusalOf(code), words)
+		return
+	}
+	leave()
+	s.meters.signIns.Add(1)
+	s.meters.seat(meter, st)
+	s.log.Info("RoQ endpoint admitted", "remote", sess.RemoteAddr(), "user", st.answer.UserID, "call", st.answer.CallID)
+	st.run()
+	s.dismiss(st)
+}
+
+func (s *Server) refuseStranger(sess transport.RoQSession, reason refusalReason, words string) {
+	s.meters.refused(reason)
 	s.log.Info("RoQ endpoint refused", "remote", sess.RemoteAddr(), "err", words)
 	sess.CloseWithError(roq.GeneralError, words)
 }

@@ -50,7 +50,7 @@ func (s *Server) decideRoQ(req hooks.RoQRequest) (hooks.RoQAnswer, error) {
 			continue
 		}
 		var answer hooks.RoQAnswer
-		err := decide(context.Background(), func(ctx context.Context) (err error) {
+		err := p.meters[hookAdmitRoQ].decide(context.Background(), func(ctx context.Context) (err error) {
 			own := req
 			own.Certificates = nil
 			for _, c := range req.Certificates { // they belong to the plugin

@@ -57,3 +57,26 @@ type strangerCounters struct {
 	received, sent, unsent, feedback, feedbackDropped         atomic.Uint64
 	wrongType, otherSSRC, malformed, tooLarge, late, unwanted atomic.Uint64
 }
+
+// strangerCounts are those counters that Server.Snapshot adds up.
+type strangerCounts struct {
+	unsent, feedbackDropped, wrongType, otherSSRC, malformed, tooLarge, late, unwanted uint64
+}
+
+func (c *strangerCounters) load() strangerCounts {
+	return strangerCounts{
+		c.unsent.Load(), c.feedbackDropped.Load(), c.wrongType.Load(), c.otherSSRC.Load(),
+		c.malformed.Load(), c.tooLarge.Load(), c.late.Load(), c.unwanted.Load(),
+	}
+}
+
+func (c *strangerCounts) add(o strangerCounts) {
+	c.unsent += o.unsent
+	c.feedbackDropped += o.feedbackDropped
+	c.wrongType += o.wrongType
+	c.otherSSRC += o.otherSSRC
+	c.malformed += o.malformed
+	c.tooLarge += o.tooLarge
+	c.late += o.late
+	c.unwanted += o.unwanted
+}

@@ -80,12 +80,15 @@ func (d *device) videoLeg(ssrc uint32) *videoLeg {
 func (s *Server) listenRTCP(d *device, sess transport.Session) {
 	sess.HandleFlow(rtcpFlow, func(packet []byte, arrival time.Time) {
 		if !d.feedback.AllowN(arrival, 1) {
+			s.meters.rtcpLimited.Add(1)
 			return
 		}
 		packets, err := rtcp.Unmarshal(packet)
 		if err != nil {
+			s.meters.rtcpBad.Add(1)
 			return
 		}
+		s.meters.rtcpIn.add(len(packet))
 		for _, p := range packets {
 			switch p := p.(type) {
 			case *rtcp.PictureLossIndication:

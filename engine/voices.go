@@ -67,11 +67,13 @@ func (t *track) renumber(table *routes, now time.Time) bool {
 	seq := t.header.SequenceNumber
 	if table.choose && !t.call.room.voices.heard(t, now) {
 		t.numbers.Skip(seq)
+		t.unheard.Add(1)
 		return false
 	}
 	gap := t.numbers.Gap()
 	out, ok := t.numbers.Pass(seq)
 	if !ok {
+		t.refused.Add(1)
 		return false
 	}
 	binary.BigEndian.PutUint16(t.buf[2:], out)

@@ -117,8 +117,11 @@ type RoomVolumes struct {
 type PacketHook func(packet []byte) (forward bool)
 
 // A PCMHook sees, and may change in place, each block of a talker's sound: 48
-// kHz, mono, signed 16-bit; on a server 10 or 20 ms. It has 1 ms, and is taken off as a PacketHook is. The slice is the
-// engine's.
+// kHz, mono, signed 16-bit; on a server 10 or 20 ms. It has 1 ms, and is taken off as
+// a PacketHook is. The slice is the engine's. A server calls it on a goroutine of its
+// own, for one block at a time: a block that it is not done with in its time is mixed
+// as it was, and so are those that follow until it has been in time again. Whoever
+// misses 50 in a row is taken off, too.
 type PCMHook func(pcm []int16)
 
 // TrackInfo describes a track.

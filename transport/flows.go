@@ -48,7 +48,7 @@ func (s *session) HandleFlow(id uint64, h PacketHandler) error {
 	kept := s.held.take(id)
 	s.wakeStreams(id)
 	s.fmu.Unlock()
-	s.counters.dropped[DropUnknownFlow].Add(uint64(expired))
+	s.counters.receiveDrops[DropUnknownFlow].Add(uint64(expired))
 
 	if known {
 		f.lock <- struct{}{}
@@ -74,7 +74,7 @@ func (s *session) RemoveFlow(id uint64) {
 		s.flows = make(map[uint64]*flow)
 	}
 	s.flows[id] = removedFlow
-	s.counters.dropped[DropUnknownFlow].Add(uint64(len(s.held.take(id))))
+	s.counters.receiveDrops[DropUnknownFlow].Add(uint64(len(s.held.take(id))))
 	s.wakeStreams(id)
 	s.fmu.Unlock()
 	if f == nil || f == removedFlow {
@@ -95,7 +95,7 @@ func (s *session) deliver(id uint64, packet []byte, arrival time.Time) {
 		if f = s.flows[id]; f == nil {
 			dropped := s.held.add(id, packet, arrival)
 			s.fmu.Unlock()
-			s.counters.dropped[DropUnknownFlow].Add(uint64(dropped))
+			s.counters.receiveDrops[DropUnknownFlow].Add(uint64(dropped))
 			return
 		}
 		s.fmu.Unlock()

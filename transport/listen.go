@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -41,6 +42,14 @@ type ListenConfig struct {
 	// MaxSessions is how many connections there may be, those in their
 	// handshake included; more are refused. Default: 10,000 connections.
 	MaxSessions int
+	// QLog is asked at the beginning of each connection, whatever its protocol, for
+	// where to write its qlog (draft-ietf-quic-qlog-main-schema-12, JSON text
+	// sequences): every packet, what became of it, and the congestion controller. nil
+	// writes nothing for this one. Until its handshake the address may be spoofed, so
+	// say yes only to those that are sought. It must return at once; a writer that is
+	// slow holds its own connection up. The listener closes the writer when the
+	// connection has ended, before Close returns. Default: none.
+	QLog func(remote net.Addr) io.WriteCloser
 	// Session tunes the sessions.
 	Session SessionConfig
 	// Logger takes what the listener and its sessions log. Default: silent.
@@ -62,6 +71,7 @@ type NetListener struct {
 	cancel   context.CancelFunc
 	workers  sync.WaitGroup
 	conns    atomic.Int64
+	qlogs    sync.WaitGroup
 	closing  sync.Once
 }
 
@@ -119,7 +129,11 @@ func (l *NetListener) open() error {
 		VerifySourceAddress: l.cfg.RequireRetry,
 		ConnContext:         l.admit,
 	}
-	if l.ln, err = l.transport.Listen(tlsConfig, quicConfig(l.cfg.Session)); err != nil {
+	quicConf := quicConfig(l.cfg.Session)
+	if l.cfg.QLog != nil {
+		quicConf.Tracer = l.trace
+	}
+	if l.ln, err = l.transport.Listen(tlsConfig, quicConf); err != nil {
 		l.transport.Close()
 		return fmt.Errorf("transport: listen on %v: %w", l.conn.LocalAddr(), err)
 	}
@@ -170,6 +184,9 @@ func (l *NetListener) admit(ctx context.Context, info *quic.ClientInfo) (context
 		return nil, errFull
 	}
 	context.AfterFunc(ctx, func() { l.conns.Add(-1) })
+	if l.cfg.QLog != nil {
+		ctx = context.WithValue(ctx, remoteAddrKey{}, info.RemoteAddr)
+	}
 	return ctx, nil
 }
 
@@ -219,6 +236,7 @@ func (l *NetListener) Close() error {
 		l.workers.Wait()
 		l.acceptor.close()
 		l.transport.Close()
+		l.qlogs.Wait()
 		l.conn.Close()
 	})
 	return nil

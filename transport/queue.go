@@ -16,6 +16,9 @@ type buffer struct {
 	b        []byte
 	flowLen  int // how much of b is the flow identifier
 	packets  int
+	rtp      int // bytes of RTP in it
+	rtcp     int // packets that are RTCP, and
+	rtcpSize int // their bytes
 	class    Class
 	deadline time.Time
 	next     *buffer
@@ -52,6 +55,7 @@ func (b *buffer) release() {
 	}
 	b.b = b.b[:0]
 	b.deadline, b.flowLen = time.Time{}, 0
+	b.rtp, b.rtcp, b.rtcpSize = 0, 0, 0
 	b.pool.Put(b)
 }
 

@@ -69,6 +69,11 @@ func (p *Packet) buffer() *buffer {
 	b := getBuffer(n + len(p.Payload))
 	b.b = append(roq.AppendFlowID(b.b, p.Flow), p.Payload...)
 	b.flowLen, b.class, b.deadline, b.packets = n, p.Class, p.Deadline, 1
+	if roq.IsRTCP(p.Payload) {
+		b.rtcp, b.rtcpSize = 1, len(p.Payload)
+	} else {
+		b.rtp = len(p.Payload)
+	}
 	return b
 }
 
@@ -209,6 +214,7 @@ func (s *session) bundle(b *buffer, now time.Time) *buffer {
 	all := getBuffer(largeBuffer)
 	all.b = roq.AppendBundled(roq.AppendBundle(all.b), b.b)
 	all.class, all.deadline, all.packets = b.class, b.deadline, 1
+	all.rtp, all.rtcp, all.rtcpSize = b.rtp, b.rtcp, b.rtcpSize
 	b.release()
 	for next := q.head; next != nil && len(all.b)+roq.BundledLen(len(next.b)) <= maxBundle; next = q.head {
 		s.queue.pop(all.class)
@@ -217,6 +223,7 @@ func (s *session) bundle(b *buffer, now time.Time) *buffer {
 		} else {
 			all.b = roq.AppendBundled(all.b, next.b)
 			all.packets++
+			all.rtp, all.rtcp, all.rtcpSize = all.rtp+next.rtp, all.rtcp+next.rtcp, all.rtcpSize+next.rtcpSize
 		}
 		next.release()
 	}
@@ -231,7 +238,7 @@ func (s *session) transmit(b *buffer) {
 	err := s.link.sendDatagram(b.b)
 	switch {
 	case err == nil:
-		s.counters.mediaSent.Add(uint64(b.packets))
+		s.counters.sent(b)
 	case errors.Is(err, errTooLarge) && b.flowLen == 0:
 		s.unbundle(b)
 	case errors.Is(err, errTooLarge):
@@ -287,7 +294,7 @@ func (s *session) sendLarge(b *buffer) {
 		err := s.writeLarge(ctx, b, deadline)
 		switch {
 		case err == nil:
-			s.counters.mediaSent.Add(1)
+			s.counters.sent(b)
 		case s.ended():
 			s.dropSend(DropClosed, b.class)
 		default:
@@ -367,7 +374,12 @@ func (f *flowStream) WritePacket(packet []byte) error {
 	if err := f.flush(); err != nil {
 		return err
 	}
-	f.s.counters.mediaSent.Add(1)
+	c := &f.s.counters
+	if roq.IsRTCP(packet) {
+		c.sentRTCP.add(1, len(packet))
+	} else {
+		c.sentRTP[NumClasses-1].add(1, len(packet))
+	}
 	return nil
 }
 

@@ -57,13 +57,35 @@ type session struct {
 }
 
 type counters struct {
-	mediaSent, mediaReceived atomic.Uint64
-	dropped                  [NumDropReasons]atomic.Uint64
-	droppedByClass           [NumClasses]atomic.Uint64
+	sentRTP       [NumClasses]traffic
+	sentRTCP      traffic
+	mediaReceived atomic.Uint64
+	sendDrops     [NumClasses][NumDropReasons]atomic.Uint64
+	receiveDrops  [NumDropReasons]atomic.Uint64
 
 	mu        sync.Mutex
 	received  uint64 // packetsReceived when last looked
 	lastHeard time.Time
+}
+
+// traffic is a Traffic that is counted.
+type traffic struct{ packets, bytes atomic.Uint64 }
+
+func (t *traffic) add(packets, bytes int) {
+	t.packets.Add(uint64(packets))
+	t.bytes.Add(uint64(bytes))
+}
+
+func (t *traffic) load() Traffic { return Traffic{t.packets.Load(), t.bytes.Load()} }
+
+// sent counts what was handed to the network.
+func (c *counters) sent(b *buffer) {
+	if n := b.packets - b.rtcp; n > 0 {
+		c.sentRTP[b.class].add(n, b.rtp)
+	}
+	if b.rtcp > 0 {
+		c.sentRTCP.add(b.rtcp, b.rtcpSize)
+	}
 }
 
 // newSession makes a session of a connection. A dialer's session opens the
@@ -187,18 +209,26 @@ func (s *session) Stats() Stats {
 		RTT: l.rtt, MinRTT: l.minRTT, CongestionWindow: l.cwnd, BulkWindow: bulkWindow(l.cwnd),
 		PacketsSent: l.packetsSent, PacketsReceived: l.packetsReceived, PacketsLost: l.packetsLost,
 		BytesSent: l.bytesSent, BytesReceived: l.bytesReceived,
-		MediaSent: s.counters.mediaSent.Load(), MediaReceived: s.counters.mediaReceived.Load(),
+		MediaReceived: s.counters.mediaReceived.Load(), SentRTCP: s.counters.sentRTCP.load(),
+	}
+	st.MediaSent = st.SentRTCP.Packets
+	for i := range st.SentRTP {
+		st.SentRTP[i] = s.counters.sentRTP[i].load()
+		st.MediaSent += st.SentRTP[i].Packets
 	}
 	s.qmu.Lock()
 	for c := range st.QueueDepth {
 		st.QueueDepth[c] = s.queue.class[c].n
 	}
 	s.qmu.Unlock()
-	for i := range st.Dropped {
-		st.Dropped[i] = s.counters.dropped[i].Load()
-	}
-	for i := range st.DroppedByClass {
-		st.DroppedByClass[i] = s.counters.droppedByClass[i].Load()
+	for r := range st.Dropped {
+		st.Dropped[r] = s.counters.receiveDrops[r].Load()
+		for i := range st.SendDrops {
+			n := s.counters.sendDrops[i][r].Load()
+			st.SendDrops[i][r] = n
+			st.Dropped[r] += n
+			st.DroppedByClass[i] += n
+		}
 	}
 	c := &s.counters
 	c.mu.Lock()
@@ -212,12 +242,11 @@ func (s *session) Stats() Stats {
 
 // dropSend counts a packet that will not be sent.
 func (s *session) dropSend(r DropReason, c Class) {
-	s.counters.dropped[r].Add(1)
-	s.counters.droppedByClass[c].Add(1)
+	s.counters.sendDrops[c][r].Add(1)
 }
 
 // dropReceived counts a packet that will not be delivered.
-func (s *session) dropReceived(r DropReason) { s.counters.dropped[r].Add(1) }
+func (s *session) dropReceived(r DropReason) { s.counters.receiveDrops[r].Add(1) }
 
 // clip shortens a string to n bytes without cutting a character.
 func clip(s string, n int) string {

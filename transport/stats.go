@@ -35,6 +35,10 @@ func (r DropReason) String() string {
 	return "unknown"
 }
 
+// Traffic is packets of RTP or RTCP and their bytes, headers included, without
+// what carries them.
+type Traffic struct{ Packets, Bytes uint64 }
+
 // Stats is a snapshot of a session's statistics, counted from its start.
 type Stats struct {
 	// RTT is the smoothed round-trip time, MinRTT the least seen; zero where
@@ -55,6 +59,11 @@ type Stats struct {
 	// MediaSent and MediaReceived count RTP and RTCP packets handed to the
 	// network and to flow handlers.
 	MediaSent, MediaReceived uint64
+	// SentRTP and SentRTCP are what MediaSent is made of: RTP by its class, and
+	// RTCP of all classes. What was written to a FlowStream, which has no class,
+	// is in the highest.
+	SentRTP  [NumClasses]Traffic
+	SentRTCP Traffic
 
 	// QueueDepth is how many packets wait to be sent, by class.
 	QueueDepth [NumClasses]int
@@ -62,6 +71,8 @@ type Stats struct {
 	// while sending, by class.
 	Dropped        [NumDropReasons]uint64
 	DroppedByClass [NumClasses]uint64
+	// SendDrops are those dropped while sending, by class and reason.
+	SendDrops [NumClasses][NumDropReasons]uint64
 
 	// LastHeard is when a packet of the peer was last seen. Its precision is
 	// that of the calls to Stats: poll every 250 ms to know it to 250 ms.

@@ -43,8 +43,15 @@ func TestRun(t *testing.T) {
 				t.Errorf("the server had %d bytes at most", r.Peak)
 			}
 			users := r.Config.Rooms * r.Config.Users
-			if r.Admitted != users || r.Hearing < users-5 {
-				t.Errorf("%d admitted, %d hearing", r.Admitted, r.Hearing)
+			if err := r.Refused(); err != nil || r.Hearing < users-5 {
+				t.Errorf("%v; %d admitted, %d hearing", err, r.Admitted, r.Hearing)
+			}
+			// Whoever is missing is noticed.
+			few, deaf := r, r
+			few.Admitted--
+			deaf.Hearing--
+			if few.Refused() == nil || deaf.Refused() == nil {
+				t.Error("a result with somebody missing is not refused")
 			}
 			if r.Least < 0.5 || r.Most > 1.5 || r.Packets == 0 || r.Lost != 0 {
 				t.Errorf("%.2f to %.2f of what was due; %d packets, %d lost", r.Least, r.Most, r.Packets, r.Lost)

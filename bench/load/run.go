@@ -17,9 +17,10 @@ import (
 // A Result is what a load did and cost.
 type Result struct {
 	Config Config
-	// Admitted is how many people were in their rooms, and Hearing how many of
-	// those heard somebody.
-	Admitted, Hearing int
+	// Admitted is how many people were in their rooms, by the server's own count
+	// (of a bare loop, those who could connect), Due how many of those should have
+	// heard somebody, and Hearing how many did.
+	Admitted, Due, Hearing int
 	// Window is how long was measured.
 	Window time.Duration
 	// CPU is the server's, user and system, in the window; Peak its largest
@@ -51,6 +52,24 @@ func (r Result) EncodeTimes() float64 {
 
 func (r Result) XUDP() float64 {
 	return r.CPU.Seconds() / float64(r.Packets) / r.Calibration.SendRecv.Seconds()
+}
+
+// PerCore is how many participants one core serves, if the server's cost were in
+// proportion: those there were for each core that it used.
+func (r Result) PerCore() float64 {
+	return float64(r.Admitted) / (r.CPU.Seconds() / r.Window.Seconds())
+}
+
+// Refused says why the result must not be reported: somebody was not admitted, or
+// heard nothing who should have.
+func (r Result) Refused() error {
+	if want := r.Config.Rooms * r.Config.Users; r.Admitted != want {
+		return fmt.Errorf("load: %d of %d were admitted", r.Admitted, want)
+	}
+	if r.Hearing != r.Due {
+		return fmt.Errorf("load: %d of %d heard somebody", r.Hearing, r.Due)
+	}
+	return nil
 }
 
 // LateTicks is the share of ticks whose packets left more than 10 ms late.
@@ -118,7 +137,6 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Admitted = len(people)
 
 	talking, hush := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -150,6 +168,9 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	}
 	if meter != nil {
 		meter.reset()
+	}
+	if r.Admitted = before.Participants; cfg.Bare {
+		r.Admitted = len(people)
 	}
 	counts := count(people)
 	began := time.Now()
@@ -220,6 +241,7 @@ func (r *Result) tally(before, after []counted) {
 		if due == 0 {
 			continue
 		}
+		r.Due++
 		share := float64(frames) / due
 		r.Least, r.Most = min(r.Least, share), max(r.Most, share)
 		if frames > 0 {

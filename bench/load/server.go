@@ -37,6 +37,8 @@ type mark struct {
 	LockWait time.Duration
 	Mix      engine.MixStats
 	Delay    Delays
+	// Participants is how many devices the server says are in rooms.
+	Participants int
 }
 
 func takeMark(mix engine.MixStats) mark {
@@ -68,6 +70,7 @@ func serverChild() error {
 		return err
 	}
 	stats := func() engine.MixStats { return engine.MixStats{} }
+	participants := func() int { return 0 }
 	var at ready
 	var meter *delayMeter
 	if cfg.Delays {
@@ -110,6 +113,7 @@ func serverChild() error {
 		pin := srv.Pins()[0]
 		at = ready{srv.Addr().String(), pin[:]}
 		stats = srv.MixStats
+		participants = func() int { return srv.Snapshot().Participants }
 	}
 	out := json.NewEncoder(os.Stdout)
 	if err := out.Encode(at); err != nil {
@@ -122,6 +126,7 @@ func serverChild() error {
 			return err
 		}
 		m := takeMark(stats())
+		m.Participants = participants() // of no measured moment: the window is not open, or closed
 		if meter != nil {
 			m.Delay = meter.delays()
 			meter.reset()

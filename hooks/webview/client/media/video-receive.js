@@ -12,9 +12,9 @@ const KEY_EVERY = 500; // ms
 const CHECK = 10; // ms between looks at what is missing
 const QUEUE = 20; // frames within the decoder
 const DRAWS = 12; // frames that wait for their sound
-// By how much sound may be later than the picture, in ms: 45, and what a picture takes
-// to be encoded and sent at the least, since `base` counts from its arrival.
-const APART = 48;
+// By how much sound may be later than the picture, in ms: 45 at the ear, less what drawing
+// and timers add, and a little to spare. `base` counts from the arrival of pictures.
+const APART = 43;
 
 /**
  * What a receiver of video needs of its surroundings.

@@ -229,6 +229,9 @@ func (a *Audience) set(id ID, f flags, on bool) {
 // SetTalking says whether there is sound of a player now.
 func (a *Audience) SetTalking(id ID, on bool) { a.set(id, talking, on) }
 
+// IsTalking is what SetTalking said last.
+func (a *Audience) IsTalking(id ID) bool { return a.flag[id]&talking != 0 }
+
 // SetLevel says how loud a player is, in dBov.
 func (a *Audience) SetLevel(id ID, dBov float32) { a.level[id] = dBov }
 

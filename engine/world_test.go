@@ -17,7 +17,7 @@ import (
 	"github.com/earshotrtc/earshot/engine/audience"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
-	"github.com/earshotrtc/earshot/internal/crowd"
+	bare "github.com/earshotrtc/earshot/internal/crowd"
 	"github.com/earshotrtc/earshot/mixer"
 )
 
@@ -32,12 +32,12 @@ type place struct {
 	world *engine.World
 
 	mu     sync.Mutex
-	heard  []heard
+	heard  []heardPacket
 	events map[string][]string
 }
 
-// heard is one packet that a player got.
-type heard struct {
+// heardPacket is one packet that a player got.
+type heardPacket struct {
 	receiver, talker string
 	seq              uint16
 	marker           bool
@@ -53,20 +53,20 @@ func newPlace(t *testing.T, cfg engine.WorldConfig) *place {
 	return p
 }
 
-func (p *place) dial(t *testing.T, user string) *crowd.Person {
+func (p *place) dial(t *testing.T, user string) *bare.Person {
 	t.Helper()
-	person, err := crowd.Dial(t.Context(), crowd.Config{
+	person, err := bare.Dial(t.Context(), bare.Config{
 		Dialer: p.srv.Pipe(), UserID: user,
-		Heard: func(me *crowd.Person, tr *crowd.Track, h *rtp.Header, _ []byte, at time.Time) {
+		Heard: func(me *bare.Person, tr *bare.Track, h *rtp.Header, _ []byte, at time.Time) {
 			gain, pan, ok := tr.Space(h)
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if !ok {
 				p.events[me.UserID()] = append(p.events[me.UserID()], "a packet without gain and pan")
 			}
-			p.heard = append(p.heard, heard{me.UserID(), tr.UserID, h.SequenceNumber, h.Marker, gain, pan, at})
+			p.heard = append(p.heard, heardPacket{me.UserID(), tr.UserID, h.SequenceNumber, h.Marker, gain, pan, at})
 		},
-		Told: func(me *crowd.Person, typ signal.Type, body any) {
+		Told: func(me *bare.Person, typ signal.Type, body any) {
 			e := string(typ)
 			switch b := body.(type) {
 			case *signal.Track:
@@ -86,8 +86,8 @@ func (p *place) dial(t *testing.T, user string) *crowd.Person {
 	return person
 }
 
-// talk makes people talk until the test ends.
-func talk(t *testing.T, people ...*crowd.Person) {
+// speakUp makes people talk until the test ends.
+func speakUp(t *testing.T, people ...*bare.Person) {
 	t.Helper()
 	for i, p := range people {
 		must(t, p.Publish(t.Context()))
@@ -105,7 +105,7 @@ func talk(t *testing.T, people ...*crowd.Person) {
 }
 
 // take is what was heard since it was last asked.
-func (p *place) take() []heard {
+func (p *place) take() []heardPacket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := p.heard
@@ -158,7 +158,7 @@ func TestWorld(t *testing.T) {
 		)
 		must(t, err)
 		ann, ben, cat := p.dial(t, "ann"), p.dial(t, "ben"), p.dial(t, "cat")
-		talk(t, ben, cat)
+		speakUp(t, ben, cat)
 		_ = ann
 		p.want(t, "near", "ann<ben")
 		for _, h := range p.take() {
@@ -244,7 +244,7 @@ func TestWorld(t *testing.T) {
 // numbers have no gaps but for the marker's.
 func TestWorldRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const players, talkers, reach = 40, 12, 10
+		const players, talkers, reach = 30, 10, 10
 		p := newPlace(t, engine.WorldConfig{Range: reach, Linger: time.Second})
 		rng := rand.New(rand.NewPCG(7, 8))
 		var list []engine.Player
@@ -254,7 +254,7 @@ func TestWorldRange(t *testing.T) {
 		handles, err := p.world.Join(list...)
 		must(t, err)
 		number := make(map[string]int)
-		var talking []*crowd.Person
+		var talking []*bare.Person
 		for i := range list {
 			number[list[i].UserID] = i
 			person := p.dial(t, list[i].UserID)
@@ -262,7 +262,7 @@ func TestWorldRange(t *testing.T) {
 				talking = append(talking, person)
 			}
 		}
-		talk(t, talking...)
+		speakUp(t, talking...)
 		// The game: its record has where everybody was, each tick.
 		type moment struct {
 			at  time.Time
@@ -275,7 +275,7 @@ func TestWorldRange(t *testing.T) {
 			move[i] = engine.Placement{Player: handles[i], Position: list[i].Position}
 		}
 		const tick = 33 * time.Millisecond
-		for range 600 {
+		for range 300 {
 			pos := make([]mixer.Vector, players)
 			for i := range move {
 				if rng.IntN(60) == 0 || way[i] == (mixer.Vector{}) {
@@ -298,7 +298,7 @@ func TestWorldRange(t *testing.T) {
 			return x*x+y*y <= reach*reach
 		}
 		got := p.take()
-		last := make(map[[2]string]heard)
+		last := make(map[[2]string]heardPacket)
 		perPair := make(map[[2]int]map[int]int) // packets by record entry
 		for _, h := range got {
 			a, b := number[h.receiver], number[h.talker]
@@ -349,7 +349,7 @@ func TestWorldRange(t *testing.T) {
 				}
 			}
 		}
-		if should < 1000 || did < should*98/100 {
+		if should < 500 || did < should*98/100 {
 			t.Errorf("of about %d packets in range %d came", should, did)
 		}
 		t.Logf("%d packets checked, %d of about %d in range came", len(got), did, should)
@@ -365,7 +365,7 @@ func TestWorldRemembers(t *testing.T) {
 		_, err := w.Join(engine.Player{UserID: "ann"}, engine.Player{UserID: "ben"}, engine.Player{UserID: "cat"})
 		must(t, err)
 		ann, ben, cat := p.dial(t, "ann"), p.dial(t, "ben"), p.dial(t, "cat")
-		talk(t, ben, cat)
+		speakUp(t, ben, cat)
 		p.want(t, "all", "ann<ben", "ann<cat", "ben<cat", "cat<ben")
 		// Ann mutes Cat by herself, a moderator mutes Ben.
 		track := uint64(0)
@@ -383,7 +383,7 @@ func TestWorldRemembers(t *testing.T) {
 		_, err = w.Join(engine.Player{UserID: "ben"}, engine.Player{UserID: "ann"})
 		must(t, err)
 		time.Sleep(10 * time.Millisecond) // virtual
-		talk(t, ben)
+		must(t, ben.Publish(t.Context()))
 		p.want(t, "after leaving", "ben<cat")
 		must(t, w.SetMute(audience.MutedByModerator, false, "ben"))
 		p.want(t, "the moderator's is lifted", "ben<cat", "ann<ben", "cat<ben")
@@ -420,7 +420,7 @@ func TestWorldTracks(t *testing.T) {
 		if got := ann.Tracks(); len(got) != 0 {
 			t.Errorf("before a sound: %v", got)
 		}
-		talk(t, ben)
+		speakUp(t, ben)
 		for range 20 { // he walks to and fro over the border
 			at(11)
 			at(9)

@@ -56,19 +56,19 @@ type Person struct {
 	done  chan struct{}
 	shift atomic.Int32 // samples by which frames should begin later
 
-	// World is closed when the person has been put into a world, and ID names
-	// it then.
-	World chan struct{}
-	ID    string
+	// World is closed when the person has been put into a world.
+	World   chan struct{}
+	worldID atomic.Pointer[string] // of the world
 
 	mu      sync.Mutex
 	id      uint64
 	results map[uint64]chan *signal.Result
 	tracks  map[uint64]*Track
 
-	flow uint64
-	h    rtp.Header
-	buf  [transport.MaxPacketSize]byte
+	speech sync.Mutex // guards what follows
+	flow   uint64
+	h      rtp.Header
+	buf    [transport.MaxPacketSize]byte
 }
 
 // Dial signs a person in. They take bundles.
@@ -138,7 +138,7 @@ func (p *Person) read(r *signal.Reader) {
 func (p *Person) handle(typ signal.Type, body any) {
 	switch b := body.(type) {
 	case *signal.Entered:
-		p.ID = b.CallID
+		p.worldID.Store(&b.CallID)
 		select {
 		case <-p.World:
 		default:
@@ -233,21 +233,36 @@ func (p *Person) Publish(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	res, err := p.Request(ctx, signal.TypePublish, signal.Publish{CallID: p.ID, Kind: signal.KindAudio})
+	res, err := p.Request(ctx, signal.TypePublish, signal.Publish{CallID: *p.worldID.Load(), Kind: signal.KindAudio})
 	if err != nil {
 		return err
 	}
+	p.speech.Lock()
+	defer p.speech.Unlock()
 	p.flow = res.Track.Flow
 	p.h = rtp.Header{Version: 2, PayloadType: res.Track.PayloadType, SSRC: res.Track.SSRC, Marker: true}
 	return nil
 }
 
 // SSRC is that of their microphone.
-func (p *Person) SSRC() uint32 { return p.h.SSRC }
+func (p *Person) SSRC() uint32 {
+	p.speech.Lock()
+	defer p.speech.Unlock()
+	return p.h.SSRC
+}
+
+// Timestamp is that of the next frame.
+func (p *Person) Timestamp() uint32 {
+	p.speech.Lock()
+	defer p.speech.Unlock()
+	return p.h.Timestamp
+}
 
 // Speak sends one frame of 20 ms, whose level is in -dBov. It returns how much
 // later than 20 ms the next is due: the server steers when frames begin.
 func (p *Person) Speak(payload []byte, level byte) (later time.Duration) {
+	p.speech.Lock()
+	defer p.speech.Unlock()
 	n, err := p.h.MarshalTo(p.buf[:])
 	if err != nil {
 		return 0

@@ -28,8 +28,8 @@ import (
 // 300 m for 1,000, hear 30 m far, and of whom a fifth talk without a pause, with
 // speech that was encoded beforehand. The game says 30 times a second where all
 // of them are. Every packet that anybody gets is checked: the talker was in range
-// by the game's own record, within the last tick and 20 ms. Ten of the players
-// are whole clients that decode what they hear.
+// by the game's own record, between a tick and 20 ms before its frame was due and
+// its arrival. Ten of the players are whole clients that decode what they hear.
 //
 // A deadline is kept when a packet is with its receiver 20 ms after its frame
 // was due. Everything runs in this process: the talkers, the server, and all who
@@ -54,7 +54,7 @@ type moment struct {
 // A village is the game and what it has measured.
 type village struct {
 	side    float32
-	record  atomic.Pointer[[]moment] // of the last half second, the newest last
+	record  atomic.Pointer[[]moment] // of the last ten seconds, the newest last
 	numbers map[string]int
 	due     []sendTimes // by player
 
@@ -64,22 +64,24 @@ type village struct {
 }
 
 // sendTimes is when a talker's frames were due, by RTP timestamp.
-type sendTimes [64]atomic.Int64
+type sendTimes [512]atomic.Int64
 
 func (v *village) heard(receiver, talker int, timestamp uint32, arrival time.Time) {
 	if !v.measuring.Load() {
 		return
 	}
 	v.got.Add(1)
-	if due := v.due[talker][timestamp/960%64].Load(); due == 0 {
+	due := v.due[talker][timestamp/960%512].Load()
+	if due == 0 {
 		v.unknown.Add(1)
-	} else {
-		d := time.Duration(time.Now().UnixNano() - due)
-		if d > deadline {
-			v.late.Add(1)
-		}
-		v.delays[min(max(0, d/time.Millisecond), 63)].Add(1)
+		return
 	}
+	said := time.Unix(0, due)
+	d := time.Since(said)
+	if d > deadline {
+		v.late.Add(1)
+	}
+	v.delays[min(max(0, d/time.Millisecond), 63)].Add(1)
 	rec := *v.record.Load()
 	for i := len(rec) - 1; i >= 0; i-- {
 		if rec[i].at.After(arrival) {
@@ -90,7 +92,7 @@ func (v *village) heard(receiver, talker int, timestamp uint32, arrival time.Tim
 		if x*x+y*y <= worldRange*worldRange {
 			return
 		}
-		if arrival.Sub(rec[i].at) > worldTick+deadline {
+		if said.Sub(rec[i].at) > worldTick+deadline {
 			break
 		}
 	}
@@ -281,7 +283,7 @@ func (v *village) walk(ctx context.Context, w *engine.World, players []engine.Pl
 		}
 		var rec []moment
 		if old := v.record.Load(); old != nil {
-			rec = append(rec, (*old)[max(0, len(*old)-15):]...)
+			rec = append(rec, (*old)[max(0, len(*old)-299):]...)
 		}
 		rec = append(rec, moment{time.Now(), pos})
 		v.record.Store(&rec)
@@ -309,7 +311,7 @@ func (v *village) talk(ctx context.Context, talkers []*crowd.Person, voices [][]
 		for i, p := range talkers {
 			for !due[i].After(now) {
 				voice := voices[i%len(voices)]
-				v.due[v.numbers[p.UserID()]][p.Timestamp()/960%64].Store(due[i].UnixNano())
+				v.due[v.numbers[p.UserID()]][p.Timestamp()/960%512].Store(due[i].UnixNano())
 				due[i] = due[i].Add(frame + p.Speak(voice[n[i]%len(voice)], 25))
 				n[i]++
 			}

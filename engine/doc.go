@@ -7,6 +7,10 @@
 // with everybody else's voices (package mixer/bridge). Signalling is a stream on
 // the same connection (engine/signal/PROTOCOL.md).
 //
+// A [World] is a game's: the game puts users in, says where they are as often as
+// its loop turns, and who hears whom besides (package engine/audience); nobody
+// rings, and nobody is sent a packet of somebody out of hearing.
+//
 // Nothing runs before [Server.Serve] and [Dial]. The engine imports no codec
 // driver: pass one in [ClientConfig], and in [ServerConfig] for rooms that mix; a
 // server that forwards needs none.

@@ -17,7 +17,9 @@ import (
 	"github.com/earshotrtc/earshot/engine/audience"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/internal/audio"
 	bare "github.com/earshotrtc/earshot/internal/crowd"
+	"github.com/earshotrtc/earshot/internal/speech"
 	"github.com/earshotrtc/earshot/mixer"
 )
 
@@ -520,5 +522,58 @@ func TestWorldRefusals(t *testing.T) {
 		if _, ok := w.Handle("good"); ok {
 			t.Error("who was named beside a mistake is in")
 		}
+	})
+}
+
+// TestWorldAtTheEar: a Go client in a world hears a talker from where they are,
+// and is told of those whom it hears alone.
+func TestWorldAtTheEar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := serve(t, anybody)
+		w, err := srv.NewWorld(engine.WorldConfig{ID: "village", Range: 20})
+		must(t, err)
+		_, err = w.Join(
+			engine.Player{UserID: "ann"}, engine.Player{UserID: "alice", Position: east(2)}, engine.Player{UserID: "far", Position: east(500)},
+		)
+		must(t, err)
+		ann, told := dial(t, srv, "ann", func(c *engine.ClientConfig) { c.Stereo = true })
+		_, second := dial(t, srv, "alice", func(c *engine.ClientConfig) {
+			c.OpusMicrophone = audio.NewPacketSource(speech.Packets("alice"), true)
+		})
+		dial(t, srv, "far", nil)
+		told.wait(t, "audio alice true")
+		second.wait(t, "entered")
+		hear := func() (left, right float64) {
+			var l, r []int16
+			pcm := make([]int16, 2*480)
+			for range 150 {
+				time.Sleep(10 * time.Millisecond) // virtual
+				ann.ReadPCM(pcm)
+				for i := 0; i < len(pcm); i += 2 {
+					l, r = append(l, pcm[i]), append(r, pcm[i+1])
+				}
+			}
+			return mixer.Level(l), mixer.Level(r)
+		}
+		hear()
+		left, right := hear()
+		if right < -35 || left > -70 {
+			t.Errorf("at the right: %.0f and %.0f dB", left, right)
+		}
+		must(t, w.Move([]engine.Placement{{UserID: "alice", Position: mixer.Vector{15, 0, 0}}}))
+		hear()
+		aheadLeft, aheadRight := hear()
+		if aheadLeft != aheadRight || aheadRight > right-10 || aheadRight < -60 {
+			t.Errorf("ahead, farther away: %.0f and %.0f dB, before %.0f", aheadLeft, aheadRight, right)
+		}
+		if err := ann.Hangup(t.Context()); err == nil {
+			t.Error("a client hung up on a world")
+		}
+		must(t, w.Leave("ann"))
+		told.wait(t, "end")
+		if got := told.all(); !slices.Equal(got, []string{"entered", "audio alice true", "end ended by server 0s"}) {
+			t.Errorf("ann was told %q", got)
+		}
+		must(t, ann.Call(t.Context(), "far", hooks.MediaAudio)) // she is free
 	})
 }

@@ -59,8 +59,8 @@ type spoken struct {
 }
 
 type worldCounters struct {
-	ticks, workedOut, voices, packets, dropped atomic.Uint64
-	busy                                       atomic.Int64 // ns
+	workedOut, packets, dropped atomic.Uint64
+	busy                        atomic.Int64 // ns
 }
 
 // WorldStats counts what a world does.

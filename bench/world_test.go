@@ -234,6 +234,7 @@ func worldBench(b *testing.B, players int, quic bool) {
 		b.ReportMetric(share(processorTime()-cpu), "%core-all")
 		b.ReportMetric(float64(got), "checked-packets")
 		b.ReportMetric(float64(after.Packets-before.Packets)/took.Seconds(), "packets/s")
+		b.ReportMetric(float64(after.Packets-before.Packets)/float64(after.Batches-before.Batches), "packets/batch")
 		b.ReportMetric(float64(after.Voices)/float64(players), "voices/player")
 		b.ReportMetric(100*float64(audible.Load())/float64(blocks.Load()), "%sound-at-ears")
 	}

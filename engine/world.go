@@ -13,6 +13,7 @@ import (
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/transport"
 )
 
 // WorldConfig configures a World.
@@ -127,6 +128,7 @@ type World struct {
 	pairs   int                  // in all of users
 	worked  time.Time            // when who hears whom was last worked out
 	active  int                  // who talked then
+	out     [64]transport.Packet // for send
 }
 
 // A member is a player in a world.

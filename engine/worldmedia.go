@@ -59,8 +59,8 @@ type spoken struct {
 }
 
 type worldCounters struct {
-	workedOut, packets, dropped atomic.Uint64
-	busy                        atomic.Int64 // ns
+	workedOut, packets, batches, dropped atomic.Uint64
+	busy                                 atomic.Int64 // ns
 }
 
 // WorldStats counts what a world does.
@@ -74,9 +74,10 @@ type WorldStats struct {
 	// and the handing over of packets took.
 	Ticks uint64
 	Busy  time.Duration
-	// Packets were handed to receivers' sessions; Dropped came from talkers and
-	// were too many or too long.
-	Packets, Dropped uint64
+	// Packets were handed to receivers' sessions, in so many Batches: each leaves
+	// as one datagram where it fits. Dropped came from talkers and were too many
+	// or too long.
+	Packets, Batches, Dropped uint64
 }
 
 // Stats returns a snapshot.
@@ -86,7 +87,7 @@ func (w *World) Stats() WorldStats {
 	st := WorldStats{
 		Players: len(w.members), Talkers: w.active, Announced: int(w.announced.Load()),
 		Ticks: w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
-		Packets: w.stats.packets.Load(), Dropped: w.stats.dropped.Load(),
+		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped.Load(),
 	}
 	for _, m := range w.byID {
 		if m != nil {
@@ -248,8 +249,8 @@ func (w *World) begin(b worldTaken) {
 
 // send hands everybody what they hear of a batch. mu is held.
 func (w *World) send(b worldTaken, now time.Time) {
-	var batch [64]transport.Packet
-	sent := 0
+	batch := &w.out
+	sent, batches := 0, 0
 	for _, m := range w.byID {
 		if m == nil || m.dev == nil {
 			continue
@@ -299,10 +300,12 @@ func (w *World) send(b worldTaken, now time.Time) {
 			}
 		}
 		if len(out) > 0 {
+			batches++
 			(*sess).SendBatch(out)
 		}
 	}
 	w.stats.packets.Add(uint64(sent))
+	w.stats.batches.Add(uint64(batches))
 }
 
 // A slot is a talker's track as one player has it.

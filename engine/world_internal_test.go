@@ -33,6 +33,7 @@ func village(tb testing.TB, people, talkers int) (w *World, tracks []*track, ses
 	if w, err = s.NewWorld(WorldConfig{}); err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(func() { s.Close() })
 	w.tick.remove() // the test ticks
 	for i := range people {
 		d := s.newDevice(fmt.Sprintf("p%d", i))

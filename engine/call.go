@@ -21,6 +21,7 @@ type call struct {
 	roomID hooks.RoomID
 	timers []*time.Timer
 	history
+	world  *World          // whose place it is, if it is no call at all
 	routes map[string]bool // users whose host shows the call in a view of its own
 }
 
@@ -165,6 +166,9 @@ func (s *Server) inviteUsers(d *device, req *signal.Invite) error {
 // callOf finds the call that a request names, of which its sender must be a
 // member: another's call might as well not be there.
 func (s *Server) callOf(d *device, callID string) (*call, error) {
+	if d.inWorld(callID) {
+		return nil, refuse(hooks.CodeRefused, "%s is in a world: who is in it is the host's to say", d.userID)
+	}
 	c := s.calls[callID]
 	if c == nil || c.state.Member(d.userID) == nil {
 		return nil, refuse(hooks.CodeRefused, "there is no such call for %s now", d.userID)
@@ -172,9 +176,18 @@ func (s *Server) callOf(d *device, callID string) (*call, error) {
 	return c, nil
 }
 
+// inWorld reports whether an ID is that of the world which the device is in.
+// Server.mu is held.
+func (d *device) inWorld(id string) bool {
+	return d.call != nil && d.call.world != nil && d.call.world.cfg.ID == id
+}
+
 // inCall finds the call that a request names, which its sender must be in, on
 // this device.
 func (s *Server) inCall(d *device, callID string) (*call, error) {
+	if d.inWorld(callID) {
+		return d.call, nil
+	}
 	c, err := s.callOf(d, callID)
 	if err == nil && d.call != c {
 		err = refuse(hooks.CodeRefused, "%s is not in the call on this device", d.userID)
@@ -272,6 +285,9 @@ func (s *Server) switchMedia(d *device, req *signal.Switch) error {
 	c, err := s.inCall(d, req.CallID)
 	if err != nil {
 		return err
+	}
+	if c.world != nil {
+		return refuse(hooks.CodeUnsupported, "a world carries audio alone")
 	}
 	if err := s.apply(c, callstate.Switch{User: d.userID, Device: d.id, Media: req.Media}); err != nil {
 		return err
@@ -372,6 +388,8 @@ func (s *Server) leaveCall(d *device, why hooks.LeaveReason) {
 	c := s.busy[d.userID]
 	switch {
 	case c == nil:
+	case c.world != nil:
+		c.world.signedOut(d)
 	case d.call == c && why == hooks.LeftVoluntarily:
 		s.apply(c, callstate.Hangup{User: d.userID, Device: d.id})
 	case d.call == c:
@@ -383,7 +401,11 @@ func (s *Server) leaveCall(d *device, why hooks.LeaveReason) {
 
 // ringOn rings a device that has just signed in, if its user rings.
 func (s *Server) ringOn(d *device) {
-	if c := s.busy[d.userID]; c != nil {
+	switch c := s.busy[d.userID]; {
+	case c == nil:
+	case c.world != nil:
+		c.world.signedIn(d)
+	default:
 		s.apply(c, callstate.Online{User: d.userID, Device: d.id})
 	}
 }

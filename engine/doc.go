@@ -8,6 +8,10 @@
 // the same connection (engine/signal/PROTOCOL.md). [Server.Online] says who is
 // signed in.
 //
+// A [World] is a game's: the game puts users in, says where they are as often as
+// its loop turns, and who hears whom besides (package engine/audience); nobody
+// rings, and nobody is sent a packet of somebody out of hearing.
+//
 // Nothing runs before [Server.Serve] and [Dial]. The engine imports no codec
 // driver: pass one in [ClientConfig], and in [ServerConfig] for rooms that mix; a
 // server that forwards needs none.

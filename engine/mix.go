@@ -283,6 +283,12 @@ func (s *Server) setReceive(d *device, req *signal.Receive) error {
 	if err := s.mayMix(req.Mode); err != nil {
 		return err
 	}
+	if c.world != nil {
+		if req.Mode == hooks.ModeMix {
+			return refuse(hooks.CodeUnsupported, "a world forwards voices, it does not mix them")
+		}
+		return nil
+	}
 	before := d.receive
 	d.receive = req.Mode
 	if err := c.room.settle(d); err != nil {
@@ -309,6 +315,9 @@ func (s *Server) setGain(d *device, req *signal.Gain) error {
 	c, err := s.inCall(d, req.CallID)
 	if err != nil {
 		return err
+	}
+	if c.world != nil { // it forwards: the client sees to it
+		return nil
 	}
 	if c.state.Member(req.UserID) == nil && c.room.sound(req.UserID) == nil {
 		return refuse(hooks.CodeBadParam, "%s is not in the call", req.UserID)

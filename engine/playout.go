@@ -52,6 +52,7 @@ type playTrack struct {
 	ssrc    uint32
 	pt      uint8
 	level   uint8 // identifier of the header extension with the level
+	space   space
 	muted   atomic.Bool
 	gain    atomic.Uint32 // in 1/256
 	refused atomic.Uint64
@@ -76,6 +77,7 @@ func (p *playout) add(t *signal.Track, sess transport.Session) error {
 	pt := &playTrack{
 		p: p, id: t.TrackID, userID: t.UserID, mix: t.Mix, flow: t.Flow, ssrc: t.SSRC, pt: t.PayloadType, level: t.LevelExtension,
 	}
+	pt.space.ext = t.SpaceExtension
 	pt.muted.Store(t.Muted)
 	if !t.Mix {
 		pt.hook = remotePCMHook(p.hook, t.UserID, p.log)
@@ -190,6 +192,7 @@ func (t *playTrack) receive(packet []byte, arrival time.Time) {
 	} else if t.p.mixed.Load() {
 		return // sent before the mix was asked for
 	}
+	t.space.note(h)
 	buf := t.buffer()
 	if buf == nil {
 		return
@@ -292,6 +295,8 @@ func (t *playTrack) play(sum []int32, now time.Time) {
 	gain := float32(t.gain.Load()) / 256
 	switch {
 	case gain == 0:
+	case t.space.ext != 0:
+		t.space.add(sum, tmp, gain, p.stereo)
 	case p.stereo && !t.mix:
 		mixer.AddStereo(sum, tmp, gain, gain)
 	case gain != 1:

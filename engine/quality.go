@@ -87,6 +87,7 @@ func (r *rounds) next(now time.Time) {
 			c.room.rate(c, now)
 		}
 		r.srv.relieve(r.calls, now)
+		r.srv.hearWorlds()
 	}
 	for k, c := range r.calls {
 		for i := (r.slice + k) % qualitySlices; i < len(c.devs); i += qualitySlices {

@@ -280,6 +280,7 @@ type track struct {
 	taps atomic.Pointer[[]*tap]
 	// audience are the users that it is for, nil if it is for all.
 	audience map[string]bool
+	member   *member // whose microphone it is, in a world
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
@@ -322,11 +323,17 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	if err != nil {
 		return nil, err
 	}
+	var m *member
+	if c.world != nil {
+		if m, err = c.world.memberFor(d); err != nil {
+			return nil, err
+		}
+	}
 	s.trackID++
 	t := &track{
 		id: s.trackID, owner: d, call: c, kind: req.Kind, hooks: bound, processors: processors,
-		metered: req.Kind == signal.KindAudio && s.wantsVolumes(),
-		flow:    d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
+		metered: req.Kind == signal.KindAudio && s.wantsVolumes() && c.world == nil, member: m,
+		flow: d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
 		class: classAudio, lifetime: audioLifetime,
 	}
 	if req.Kind == signal.KindVideo {
@@ -343,7 +350,11 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	if sess := d.session.Load(); sess != nil {
 		t.listen(*sess)
 	}
-	c.room.add(t)
+	if m != nil {
+		c.world.publish(m, t)
+	} else {
+		c.room.add(t)
+	}
 	out := t.describe(t.flow)
 	if t.film != nil && len(t.film.layers) > 1 {
 		for _, l := range t.film.layers {
@@ -394,6 +405,10 @@ func (s *Server) unpublish(d *device, id uint64) error {
 	if err != nil {
 		return err
 	}
+	if t.member != nil {
+		t.member.w.unpublish(t)
+		return nil
+	}
 	t.call.room.drop(t)
 	t.call.room.reroute()
 	return nil
@@ -408,6 +423,9 @@ func (s *Server) mute(d *device, req *signal.Mute) error {
 	}
 	if t.muted.Swap(req.Muted) == req.Muted {
 		return nil
+	}
+	if t.member != nil {
+		t.member.w.muted(t, req)
 	}
 	for _, to := range t.call.room.devs {
 		if _, ok := to.legs[t]; ok {
@@ -507,6 +525,10 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 	}
 	if layer != nil {
 		layer.forward(n, arrival)
+		return
+	}
+	if t.member != nil {
+		t.member.w.hold(t, n, arrival)
 		return
 	}
 	if src := t.source.Load(); src != nil {

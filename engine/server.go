@@ -215,8 +215,9 @@ type Server struct {
 	tokens   map[token]*device
 	calls    map[string]*call
 	rooms    map[hooks.RoomID]*call
-	busy     map[string]*call // by user ID: dialling, ringing or in a call
-	idle     chan struct{}    // closed when draining and the last call has ended
+	busy     map[string]*call // by user ID: dialling, ringing, in a call or a world
+	worlds   map[string]*World
+	idle     chan struct{} // closed when draining and the last call has ended
 	ssrcs    map[uint32]struct{}
 	trackID  uint64
 
@@ -469,6 +470,9 @@ func (s *Server) stop(words bool) {
 	close(s.done)
 	for _, c := range s.calls {
 		s.apply(c, callstate.End{})
+	}
+	for _, w := range s.worlds {
+		w.close()
 	}
 	var conns []*conn
 	for c := range s.conns {

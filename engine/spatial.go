@@ -98,8 +98,12 @@ func (s *Server) setOwnPose(d *device, req *signal.Pose) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.inCall(d, req.CallID); err != nil {
+	c, err := s.inCall(d, req.CallID)
+	if err != nil {
 		return err
+	}
+	if c.world != nil {
+		return refuse(hooks.CodeRefused, "positions are the host's to tell in a world")
 	}
 	d.setPose(pose)
 	return nil

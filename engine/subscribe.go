@@ -32,6 +32,9 @@ func (s *Server) subscribe(d *device, req *signal.Subscribe) error {
 func (s *Server) setSubscribed(d *device, req *signal.Subscribe) (*videoLeg, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if d.call != nil && d.call.world != nil {
+		return nil, d.call.world.subscribe(d, req)
+	}
 	for t, l := range d.legs {
 		if t.id != req.TrackID {
 			continue

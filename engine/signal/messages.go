@@ -508,6 +508,9 @@ type Track struct {
 	// LevelExtension is the identifier of the header extension with the level:
 	// RFC 6464, or of a mix RFC 6465.
 	LevelExtension uint8 `json:"levelExtension,omitempty"`
+	// SpaceExtension is the identifier of the header extension with how loud and
+	// from which side the track is to be heard, in a world.
+	SpaceExtension uint8 `json:"spaceExtension,omitempty"`
 	// LayerSSRCs are those of a video's sizes, where it is sent in several: the
 	// first is SSRC.
 	LayerSSRCs []uint32 `json:"layerSSRCs,omitempty"`

@@ -1,0 +1,476 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/earshotrtc/earshot/engine/audience"
+	"github.com/earshotrtc/earshot/engine/callstate"
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/engine/usersig"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/mixer"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// WorldConfig configures a World.
+type WorldConfig struct {
+	// ID names the world; clients see it as the ID of the call that they are in.
+	// 1 to 64 bytes. Default: one is made.
+	ID string
+	// Range is from how far players hear and are heard, unless their own Range
+	// and Reach say otherwise, in metres. Default 30.
+	Range float32
+	// Voices is how many talkers a player hears at a time at most, 1 to 30.
+	// Default 12.
+	Voices int
+	// Tick is how often who hears whom is worked out, while anybody talks: 10 to
+	// 200 ms. A change takes effect within it, and the server's BundleWindow.
+	// Default 33 ms.
+	Tick time.Duration
+	// Linger is for how long a player still has the track of somebody who went
+	// out of hearing; nothing is sent on it. Default 5 s.
+	Linger time.Duration
+	// Falloff is the gain, 0 to 1, at a distance as a share, 0 to 1, of how far a
+	// voice carries; it is asked once. Default: full up to a tenth, then in
+	// inverse proportion to the distance, fading out over the last tenth.
+	Falloff func(share float32) float32
+	// Duck is by how much a player of a higher priority makes the others
+	// quieter while they talk, in dB. Default 12; negative is not at all.
+	Duck float32
+	// Score says how much a player would hear another, where more talk than
+	// Voices; those who are heard already get 6 on top. It is called by the
+	// world's tick, must be quick, and must not call the world. Default:
+	// Level + Gain + 10 times Priority, in dB.
+	Score func(c Candidate) float32
+}
+
+// A Candidate is a talker whom a player might hear; see WorldConfig.Score.
+type Candidate struct {
+	Receiver, Talker string // user IDs
+	Reason           audience.Reason
+	Distance         float32 // metres, if the reason is audience.Near
+	Gain             float32 // dB, by distance
+	Level            float32 // dBov: how loud the talker says they are
+	Priority         int
+}
+
+// A Player is a user in a world, as they come in.
+type Player struct {
+	UserID string
+	// Position is where they are, in metres, and Forward which way they look:
+	// the part of it that is level counts. Defaults: the origin, forward.
+	Position, Forward mixer.Vector
+	// Range is from how far they hear, and Reach from how far they are heard, in
+	// metres. Defaults WorldConfig.Range.
+	Range, Reach float32
+	// Team is whom they hear at any distance. Default none.
+	Team string
+	// Mode is whom they talk with besides their team. Default audience.World.
+	Mode audience.Mode
+	// Groups are those that they are in, at most 4: see SetGroupType. Default
+	// none.
+	Groups []string
+	// Priority makes them heard rather than others, and others quieter while they
+	// talk: 0 to 10. Default 0.
+	Priority int
+	// Broadcast makes everybody hear them, Spectator nobody. Defaults false.
+	Broadcast, Spectator bool
+	// Category is what kind of sound they are, for volumes. Default
+	// audience.Players.
+	Category audience.Category
+}
+
+// A Handle is a player in a world, for Move: it goes when they leave, and no
+// other player ever gets the same. Zero is none.
+type Handle uint64
+
+// ErrBanned is wrapped by the error of Join for a user who is banned.
+var ErrBanned = errors.New("banned from the world")
+
+// A World is a place of a game in which players hear those near them, their
+// team, their groups and whom else the game says. Nobody rings and nobody asks:
+// the game puts users in, moves them and takes them out, and to their clients it
+// is as a call that they are in, in which tracks come into hearing and go. A
+// user is in one world or one call at a time; one who is not signed in is put in
+// when they do.
+//
+// A talker's packets go to those who hear them and to nobody else, with how
+// loud and from which side, and never with where. Its methods may be called
+// from any goroutine; Move is made for a game loop, and waits for nothing that
+// has to do with media. A world always forwards, it does not mix.
+type World struct {
+	srv  *Server
+	cfg  WorldConfig
+	call *call // what the world is to the rest of the server
+	tick *ticker
+	grid grid // of talkers' frames
+
+	batch worldBatch
+	stage stage
+
+	announced atomic.Int64 // tracks that players have
+	stats     worldCounters
+
+	// mu guards what follows. Lock order: Server.mu, World.mu, device.mu. The
+	// tick holds it, and no packet handler takes it.
+	mu      sync.Mutex
+	closed  bool
+	aud     *audience.Audience
+	members map[string]*member
+	byID    []*member // by audience.ID; nil where nobody is
+	teams   names
+	groups  names
+	users   map[string]*standing // what is kept of users, here or not
+	pairs   int                  // in all of users
+	worked  time.Time            // when who hears whom was last worked out
+	active  int                  // who talked then
+	out     [64]transport.Packet // for send
+}
+
+// A member is a player in a world.
+type member struct {
+	w      *World
+	id     audience.ID
+	handle Handle
+	userID string
+
+	// Guarded by World.mu.
+	dev   *device // on which they are in, or nil
+	track *track  // their microphone, or nil
+	slots []slot  // the tracks that they have
+	flow  uint64  // of the newest
+
+	// For the packet handler and the tick.
+	talked atomic.Int64 // when, in Unix nanoseconds
+	loud   atomic.Int32 // in 1/256 dBov
+}
+
+// NewWorld makes a world that nobody is in. Errors: one that says what is wrong
+// with the configuration, or that there is a world or call of that ID; ErrClosed
+// after the server's Close.
+func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
+	setDefault(&cfg.ID, newCallID())
+	setDefault(&cfg.Range, 30)
+	setDefault(&cfg.Voices, 12)
+	setDefault(&cfg.Tick, 33*time.Millisecond)
+	setDefault(&cfg.Linger, 5*time.Second)
+	switch {
+	case len(cfg.ID) > 64:
+		return nil, fmt.Errorf("earshot: the world's ID is longer than 64 bytes")
+	case !(cfg.Range > 0 && cfg.Range <= maxMetres):
+		return nil, fmt.Errorf("earshot: Range %v is not within 0 to 1,000 km", cfg.Range)
+	case cfg.Voices < 1 || cfg.Voices > 30:
+		return nil, fmt.Errorf("earshot: Voices %d is not within 1 to 30", cfg.Voices)
+	case cfg.Tick < 10*time.Millisecond || cfg.Tick > 200*time.Millisecond:
+		return nil, fmt.Errorf("earshot: Tick %v is not within 10 to 200 ms", cfg.Tick)
+	case cfg.Linger < 0:
+		return nil, fmt.Errorf("earshot: Linger %v is negative", cfg.Linger)
+	}
+	w := &World{
+		srv: s, cfg: cfg, members: make(map[string]*member), users: make(map[string]*standing),
+		teams: newNames("teams"), groups: newNames("groups"),
+	}
+	rules := audience.Config{Range: cfg.Range, Voices: cfg.Voices, Falloff: cfg.Falloff, Duck: cfg.Duck}
+	if cfg.Score != nil {
+		rules.Score = w.score
+	}
+	w.aud = audience.New(rules)
+	w.call = &call{state: callstate.Call{ID: cfg.ID, Group: true, Media: hooks.MediaAudio}, room: newRoom(s), world: w}
+	w.call.room.call = w.call
+	w.stage.users = make(map[string]Handle)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed || s.draining:
+		return nil, ErrClosed
+	case s.worlds[cfg.ID] != nil || s.calls[cfg.ID] != nil:
+		return nil, fmt.Errorf("earshot: there is a world or call %q already", cfg.ID)
+	}
+	length := s.cfg.BundleWindow
+	if length <= 0 {
+		length = time.Millisecond
+	}
+	w.tick = w.call.room.ticker(length, w.run)
+	w.tick.uncounted = true
+	w.grid = w.tick.grid(frameTime)
+	if s.worlds == nil {
+		s.worlds = make(map[string]*World)
+	}
+	s.worlds[cfg.ID] = w
+	return w, nil
+}
+
+// ID is the world's.
+func (w *World) ID() string { return w.cfg.ID }
+
+// Join puts users into the world, and returns their handles, in the same order.
+// Those who are not signed in are put in when they do, and stay in when they
+// lose their connection or sign out, until Leave. Errors: ErrBusy if a user
+// rings, is in a call, in another world or in this one; ErrBanned; an *Error for
+// a user ID that is none or a setting out of range. Nobody is put in then.
+func (w *World) Join(players ...Player) ([]Handle, error) {
+	s := w.srv
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil, ErrClosed
+	}
+	now := time.Now()
+	seen := make(map[string]bool, len(players))
+	for i := range players {
+		p := &players[i]
+		if err := p.check(); err != nil {
+			return nil, err
+		}
+		u := w.users[p.UserID]
+		switch {
+		case s.busy[p.UserID] != nil || seen[p.UserID]:
+			return nil, fmt.Errorf("%s: %w", p.UserID, ErrBusy)
+		case u != nil && u.banned.After(now):
+			return nil, fmt.Errorf("%s: %w", p.UserID, ErrBanned)
+		}
+		seen[p.UserID] = true
+		if err := errors.Join(w.teams.room(p.Team), w.groups.room(p.Groups...)); err != nil {
+			return nil, err
+		}
+	}
+	handles := make([]Handle, 0, len(players))
+	for i := range players {
+		handles = append(handles, w.add(&players[i]).handle)
+	}
+	return handles, nil
+}
+
+// maxMetres is the longest range, and the farthest place.
+const maxMetres = 1e6
+
+func (p *Player) check() error {
+	if err := signal.CheckUserID(p.UserID); err != nil {
+		return &Error{Code: hooks.CodeBadParam, Message: err.Error()}
+	}
+	if err := checkPlace(p.Position, p.Forward); err != nil {
+		return err
+	}
+	return errors.Join(checkMetres(p.Range), checkMetres(p.Reach), checkGroups(p.Groups), checkPriority(p.Priority), checkCategory(p.Category), checkMode(p.Mode))
+}
+
+// add puts a player in. Server.mu and mu are held.
+func (w *World) add(p *Player) *member {
+	id := w.aud.Add()
+	m := &member{w: w, id: id, userID: p.UserID}
+	for int(id) >= len(w.byID) {
+		w.byID = append(w.byID, nil)
+	}
+	w.byID[id] = m
+	w.members[p.UserID] = m
+	m.handle = w.stage.add(m, p)
+	w.srv.busy[p.UserID] = w.call
+	a := w.aud
+	a.Place(id, audience.Vector(p.Position), audience.Vector(p.Forward))
+	if p.Range != 0 {
+		a.SetRange(id, p.Range)
+	}
+	if p.Reach != 0 {
+		a.SetReach(id, p.Reach)
+	}
+	a.SetTeam(id, w.teams.number(p.Team))
+	a.SetMode(id, p.Mode)
+	a.SetGroups(id, w.groups.numbers(p.Groups))
+	a.SetPriority(id, p.Priority)
+	a.SetBroadcast(id, p.Broadcast)
+	a.SetSpectator(id, p.Spectator)
+	a.SetCategory(id, p.Category)
+	w.recall(m)
+	for _, d := range w.srv.users[p.UserID] {
+		if d.stranger == nil && d.call == nil {
+			w.enter(m, d)
+			break
+		}
+	}
+	return m
+}
+
+// Leave takes users out of the world; their clients are told that the server
+// ended the call. Errors: an *Error if one is not in it, and then nobody is
+// taken out.
+func (w *World) Leave(userIDs ...string) error {
+	w.srv.mu.Lock()
+	defer w.srv.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list, err := w.find(userIDs)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		w.drop(m)
+	}
+	return nil
+}
+
+// Kick is Leave, and signs those users out (Server.Kick), with words for the log.
+func (w *World) Kick(why string, userIDs ...string) error {
+	if err := w.Leave(userIDs...); err != nil {
+		return err
+	}
+	for _, u := range userIDs {
+		w.srv.Kick(u, why) // or they are not signed in
+	}
+	return nil
+}
+
+// find are the members of these users. mu is held.
+func (w *World) find(userIDs []string) ([]*member, error) {
+	if w.closed {
+		return nil, ErrClosed
+	}
+	list := make([]*member, 0, len(userIDs))
+	for _, u := range userIDs {
+		m := w.members[u]
+		if m == nil {
+			return nil, refuse(hooks.CodeBadParam, "%.32q is not in the world", u)
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+// drop takes a member out. Server.mu and mu are held.
+func (w *World) drop(m *member) {
+	if w.members[m.userID] != m { // named twice
+		return
+	}
+	if m.dev != nil {
+		w.exit(m, hooks.EndByServer)
+	}
+	delete(w.members, m.userID)
+	w.byID[m.id] = nil
+	w.aud.Remove(m.id)
+	w.stage.remove(m)
+	if w.srv.busy[m.userID] == w.call {
+		delete(w.srv.busy, m.userID)
+	}
+}
+
+// enter puts a member's device into the room. Server.mu and mu are held.
+func (w *World) enter(m *member, d *device) {
+	m.dev = d
+	d.call, d.rights = w.call, usersig.AllPrivileges
+	d.tell(signal.TypeEntered, signal.Entered{CallID: w.cfg.ID, IsFromGroup: true, Media: hooks.MediaAudio})
+	w.srv.observe(hooks.Event{Kind: hooks.EventUserEntered, UserID: m.userID, CallID: w.cfg.ID, Device: d.id})
+}
+
+// exit takes a member's device out; it is told why unless that is
+// EndUnknown. Server.mu and mu are held.
+func (w *World) exit(m *member, why hooks.EndReason) {
+	d := m.dev
+	for _, t := range append([]*track(nil), d.published...) {
+		w.dropTrack(t)
+	}
+	w.announced.Add(-int64(len(m.slots)))
+	m.slots = nil
+	m.dev, d.call = nil, nil
+	w.aud.SetListening(m.id, false)
+	if why != hooks.EndUnknown {
+		d.tell(signal.TypeCallEnd, signal.CallEnd{CallID: w.cfg.ID, Reason: why})
+	}
+	w.srv.observe(hooks.Event{Kind: hooks.EventUserLeft, UserID: m.userID, CallID: w.cfg.ID, Device: d.id})
+}
+
+// signedIn puts a device into the world that its user is in. It takes the place
+// of another. Server.mu is held.
+func (w *World) signedIn(d *device) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.members[d.userID]
+	if m == nil || d.stranger != nil {
+		return
+	}
+	if m.dev != nil {
+		w.exit(m, hooks.EndOtherDeviceAccepted)
+	}
+	w.enter(m, d)
+}
+
+// signedOut takes a device that is about to be forgotten out; its user stays,
+// and another device of theirs takes its place. Server.mu is held.
+func (w *World) signedOut(d *device) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.members[d.userID]
+	if m == nil || m.dev != d {
+		return
+	}
+	w.exit(m, hooks.EndUnknown)
+	for _, other := range w.srv.users[d.userID] {
+		if other != d && other.stranger == nil {
+			w.enter(m, other)
+			break
+		}
+	}
+}
+
+// Close takes everybody out and ends the world. It is idempotent.
+func (w *World) Close() error {
+	w.srv.mu.Lock()
+	defer w.srv.mu.Unlock()
+	w.close()
+	return nil
+}
+
+// close is Close with Server.mu held.
+func (w *World) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	for _, m := range w.byID {
+		if m != nil {
+			w.drop(m)
+		}
+	}
+	w.closed = true
+	w.tick.remove()
+	delete(w.srv.worlds, w.cfg.ID)
+}
+
+// Handle is a player's. It reports false if they are not in the world.
+func (w *World) Handle(userID string) (Handle, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.members[userID]
+	if m == nil {
+		return 0, false
+	}
+	return m.handle, true
+}
+
+// Hears is why one player would hear another if they talked now, as of the last
+// tick's positions: audience.Nothing if not at all, or one of them is not in
+// the world or not connected.
+func (w *World) Hears(receiver, talker string) audience.Reason {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, t := w.members[receiver], w.members[talker]
+	if r == nil || t == nil {
+		return audience.Nothing
+	}
+	w.update(time.Now())
+	return w.aud.Hears(r.id, t.id)
+}
+
+// score is WorldConfig.Score.
+func (w *World) score(c audience.Candidate) float32 {
+	r, t := w.byID[c.Receiver], w.byID[c.Talker]
+	return w.cfg.Score(Candidate{
+		Receiver: r.userID, Talker: t.userID, Reason: c.Reason, Distance: c.Distance, Gain: c.Gain, Level: c.Level, Priority: c.Priority,
+	})
+}

@@ -1,0 +1,517 @@
+package engine
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/earshotrtc/earshot/engine/audience"
+	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/transport"
+)
+
+// A world's voices are collected as a room's are (see window), and at the
+// window's tick each player is sent those of them that they hear, as one batch.
+// A packet is stored once: what is a receiver's own in it, the number, the
+// marker, gain and pan, is written into it just before it is copied to their
+// session.
+
+const (
+	// spaceExtension is the identifier of the header extension with gain and pan.
+	spaceExtension = 2
+	// talkTime is for how long after their last packet a player counts as
+	// talking.
+	talkTime = 300 * time.Millisecond
+
+	worldPackets = 4096
+	worldBytes   = 1 << 20
+)
+
+// worldBatch is what a world's talkers have sent since the last tick.
+type worldBatch struct {
+	mu    sync.Mutex
+	held  []spoken
+	bytes []byte
+	first []int32 // by audience.ID: 1 + the index of their first packet, or 0
+
+	// The tick's own: what it took.
+	spare worldTaken
+}
+
+type worldTaken struct {
+	held  []spoken
+	bytes []byte
+	first []int32
+}
+
+// spoken is a packet that waits: bytes[from:to] of its batch.
+type spoken struct {
+	m        *member
+	t        *track
+	from, to int32
+	space    int32 // where gain and pan are
+	next     int32 // 1 + the index of the same talker's next packet, or 0
+	seq      uint16
+	marker   bool
+	arrival  time.Time
+}
+
+type worldCounters struct {
+	workedOut, packets, batches, dropped atomic.Uint64
+	busy                                 atomic.Int64 // ns
+}
+
+// WorldStats counts what a world does.
+type WorldStats struct {
+	// Players are in the world, of whom Connected are signed in; Talkers talked
+	// at the last tick, and Voices is by how many they are heard, in all.
+	Players, Connected, Talkers, Voices int
+	// Announced is how many tracks players have, in all.
+	Announced int
+	// Ticks is how often who hears whom was worked out, and Busy how long that
+	// and the handing over of packets took.
+	Ticks uint64
+	Busy  time.Duration
+	// Packets were handed to receivers' sessions, in so many Batches: each leaves
+	// as one datagram where it fits. Dropped came from talkers and were too many
+	// or too long.
+	Packets, Batches, Dropped uint64
+}
+
+// Stats returns a snapshot.
+func (w *World) Stats() WorldStats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	st := WorldStats{
+		Players: len(w.members), Talkers: w.active, Announced: int(w.announced.Load()),
+		Ticks: w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
+		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped.Load(),
+	}
+	for _, m := range w.byID {
+		if m != nil {
+			st.Voices += len(w.aud.Heard(m.id))
+			if m.dev != nil {
+				st.Connected++
+			}
+		}
+	}
+	return st
+}
+
+// hold takes the packet at hand of a member's microphone. It is the packet
+// handler's, and waits for nobody.
+func (w *World) hold(t *track, n int, arrival time.Time) {
+	m := t.member
+	level := unknownLevel
+	if t.level.tells { // RFC 6464 section 3
+		level = -float64(t.level.told & 0x7f)
+	}
+	loud := int32(level * 256)
+	if arrival.UnixNano()-m.talked.Load() < int64(talkTime) {
+		loud = max(loud, m.loud.Load()-256)
+	}
+	m.loud.Store(loud)
+	if n-t.payload > 2 { // comfort noise is no talk
+		m.talked.Store(arrival.UnixNano())
+	}
+	t.steer.grid, t.steer.most = w.grid, true
+	t.watch(&t.steer, arrival)
+
+	b := &w.batch
+	b.mu.Lock()
+	if len(b.held) >= worldPackets || len(b.bytes)+n > worldBytes || n-t.payload > maxPayload-4 {
+		b.mu.Unlock()
+		w.stats.dropped.Add(1)
+		return
+	}
+	for int(m.id) >= len(b.first) {
+		b.first = append(b.first, 0)
+	}
+	s := spoken{m: m, t: t, from: int32(len(b.bytes)), seq: t.header.SequenceNumber, marker: t.header.Marker, arrival: arrival}
+	// The fixed header, RFC 8285 section 4.2 one-byte extensions, the payload.
+	b.bytes = append(b.bytes, t.buf[:12]...)
+	b.bytes[s.from] |= 1 << 4
+	if t.level.tells {
+		b.bytes = append(b.bytes, 0xBE, 0xDE, 0, 2, levelExtension<<4, t.level.told, spaceExtension<<4|1, 0, 0, 0, 0, 0)
+		s.space = s.from + 12 + 4 + 3
+	} else {
+		b.bytes = append(b.bytes, 0xBE, 0xDE, 0, 1, spaceExtension<<4|1, 0, 0, 0)
+		s.space = s.from + 12 + 4 + 1
+	}
+	b.bytes = append(b.bytes, t.buf[t.payload:n]...)
+	s.to = int32(len(b.bytes))
+	b.held = append(b.held, s)
+	if at := &b.first[m.id]; *at == 0 {
+		*at = int32(len(b.held))
+	} else { // few: at most some in a window
+		last := *at - 1
+		for b.held[last].next != 0 {
+			last = b.held[last].next - 1
+		}
+		b.held[last].next = int32(len(b.held))
+	}
+	first := len(b.held) == 1
+	b.mu.Unlock()
+	if first {
+		w.tick.start()
+	}
+}
+
+// take takes out what was collected.
+func (b *worldBatch) take() worldTaken {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := worldTaken{b.held, b.bytes, b.first}
+	b.held, b.bytes, b.first = b.spare.held[:0], b.spare.bytes[:0], b.spare.first
+	b.spare = worldTaken{}
+	return out
+}
+
+// done gives back what take gave.
+func (b *worldBatch) done(t worldTaken) {
+	for i := range t.held {
+		t.first[t.held[i].m.id] = 0
+	}
+	clear(t.held)
+	b.mu.Lock()
+	b.spare = t
+	b.mu.Unlock()
+}
+
+// run is a tick of the window. It rests while nobody talks.
+func (w *World) run(uint64, time.Time) (more bool) {
+	began := time.Now()
+	b := w.batch.take()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	if began.Sub(w.worked) >= w.cfg.Tick-w.tick.every/2 {
+		w.work(began)
+	} else {
+		w.begin(b)
+	}
+	if len(b.held) > 0 {
+		w.send(b, began)
+	}
+	w.batch.done(b)
+	w.stats.busy.Add(int64(time.Since(began)))
+	return w.active > 0 || len(b.held) > 0
+}
+
+// update tells the audience where players are and who talks. mu is held.
+func (w *World) update(now time.Time) {
+	w.stage.apply(w.aud)
+	w.active = 0
+	since := now.Add(-talkTime).UnixNano()
+	for _, m := range w.byID {
+		if m == nil {
+			continue
+		}
+		talks := m.track != nil && m.talked.Load() > since
+		if talks {
+			w.active++
+			w.aud.SetLevel(m.id, float32(m.loud.Load())/256)
+		}
+		w.aud.SetTalking(m.id, talks)
+		w.aud.SetListening(m.id, m.dev != nil && m.dev.session.Load() != nil)
+	}
+}
+
+// work works out who hears whom. mu is held.
+func (w *World) work(now time.Time) {
+	w.update(now)
+	w.aud.Tick()
+	w.worked = now
+	w.stats.workedOut.Add(1)
+	for _, m := range w.byID {
+		if m != nil && len(m.slots) > 0 {
+			m.sift(w.aud.Heard(m.id), now)
+		}
+	}
+}
+
+// begin lets those be heard at once who have just begun to talk. mu is held.
+func (w *World) begin(b worldTaken) {
+	for i := range b.held {
+		if m := b.held[i].m; b.first[m.id] == int32(i)+1 && w.byID[m.id] == m && m.track == b.held[i].t && !w.aud.IsTalking(m.id) {
+			if w.active++; m.talked.Load() > 0 {
+				w.aud.SetLevel(m.id, float32(m.loud.Load())/256)
+				w.aud.SetTalking(m.id, true)
+				w.aud.Begin(m.id)
+			}
+		}
+	}
+}
+
+// send hands everybody what they hear of a batch. mu is held.
+func (w *World) send(b worldTaken, now time.Time) {
+	batch := &w.out
+	sent, batches := 0, 0
+	for _, m := range w.byID {
+		if m == nil || m.dev == nil {
+			continue
+		}
+		heard := w.aud.Heard(m.id)
+		if len(heard) == 0 {
+			continue
+		}
+		sess := m.dev.session.Load()
+		if sess == nil {
+			continue
+		}
+		out := batch[:0]
+		for i := range heard {
+			v := &heard[i]
+			if int(v.Talker) >= len(b.first) {
+				continue
+			}
+			var sl *slot
+			for k := b.first[v.Talker]; k != 0; {
+				s := &b.held[k-1]
+				k = s.next
+				// A talker who left, or whose track did, has nothing to say.
+				if w.byID[v.Talker] != s.m || s.m.track != s.t || s.t.muted.Load() {
+					continue
+				}
+				if sl == nil {
+					sl = m.slot(s.t, v.Talker)
+				}
+				seq, marker, ok := sl.pass(s.seq)
+				if !ok {
+					continue
+				}
+				sl.heard = now
+				p := b.bytes[s.from:s.to]
+				p[1] = p[1] &^ 0x80
+				if marker || s.marker {
+					p[1] |= 0x80
+				}
+				p[2], p[3] = byte(seq>>8), byte(seq)
+				b.bytes[s.space], b.bytes[s.space+1] = byte(v.Gain), byte(v.Pan)
+				out = append(out, transport.Packet{Flow: sl.flow, Class: classAudio, Deadline: s.arrival.Add(audioLifetime), Payload: p})
+				if sent++; len(out) == len(batch) {
+					(*sess).SendBatch(out)
+					out = batch[:0]
+				}
+			}
+		}
+		if len(out) > 0 {
+			batches++
+			(*sess).SendBatch(out)
+		}
+	}
+	w.stats.packets.Add(uint64(sent))
+	w.stats.batches.Add(uint64(batches))
+}
+
+// A slot is a talker's track as one player has it.
+type slot struct {
+	track  *track
+	talker audience.ID
+	flow   uint64
+	heard  time.Time // when something was last sent
+	paused bool      // not heard now
+	begun  bool
+	offset uint16 // what is taken off the talker's numbers
+	from   uint16 // the oldest that may pass
+	top    uint16 // the newest number that was sent
+}
+
+// pass gives a packet the number with which it is sent. What a player did not
+// hear leaves no gap.
+func (s *slot) pass(seq uint16) (out uint16, marker, ok bool) {
+	if s.paused || !s.begun {
+		marker = true
+		if s.begun {
+			s.offset = seq - s.top - 1
+		}
+		s.begun, s.paused = true, false
+		s.from, s.top = seq, seq-s.offset
+		return s.top, true, true
+	}
+	if int16(seq-s.from) < 0 {
+		return 0, false, false
+	}
+	out = seq - s.offset
+	if int16(out-s.top) > 0 {
+		s.top = out
+		if newest := seq; int16(newest-s.from) > 4096 {
+			s.from = newest - 4096
+		}
+	}
+	return out, false, true
+}
+
+// maxSlots is how many tracks a player has at most: those that they hear, and
+// as many who are out of hearing for the moment.
+func (w *World) maxSlots() int { return 2 * w.cfg.Voices }
+
+// slot is a talker's, which is announced if the player has it not.
+// World.mu is held.
+func (m *member) slot(t *track, talker audience.ID) *slot {
+	for i := range m.slots {
+		if m.slots[i].track == t {
+			return &m.slots[i]
+		}
+	}
+	if len(m.slots) >= m.w.maxSlots() { // the one that was silent longest goes
+		oldest := 0
+		for i := range m.slots {
+			if m.slots[i].heard.Before(m.slots[oldest].heard) {
+				oldest = i
+			}
+		}
+		m.endSlot(oldest)
+	}
+	m.slots = append(m.slots, slot{track: t, talker: talker, flow: m.freeFlow()})
+	m.w.announced.Add(1)
+	s := &m.slots[len(m.slots)-1]
+	d := t.describe(s.flow)
+	d.SpaceExtension = spaceExtension
+	m.dev.tell(signal.TypeTrackAdded, d)
+	return s
+}
+
+// freeFlow is the next flow after the last that nothing is on: one that has just
+// ended rests a while.
+func (m *member) freeFlow() uint64 {
+	for {
+		m.flow++
+		if m.flow == rtcpFlow {
+			m.flow = 1
+		}
+		if !slices.ContainsFunc(m.slots, func(s slot) bool { return s.flow == m.flow }) {
+			return m.flow
+		}
+	}
+}
+
+// endSlot tells the player that a track is gone.
+func (m *member) endSlot(i int) {
+	m.dev.tell(signal.TypeTrackEnded, signal.TrackRef{TrackID: m.slots[i].track.id})
+	m.slots = slices.Delete(m.slots, i, i+1)
+	m.w.announced.Add(-1)
+}
+
+// sift pauses the tracks that are not heard, and ends those of talkers who have
+// been out of hearing for a while. World.mu is held.
+func (m *member) sift(heard []audience.Voice, now time.Time) {
+	for i := len(m.slots) - 1; i >= 0; i-- {
+		s := &m.slots[i]
+		if slices.ContainsFunc(heard, func(v audience.Voice) bool { return v.Talker == s.talker }) {
+			continue
+		}
+		s.paused = true
+		if now.Sub(s.heard) < m.w.cfg.Linger {
+			continue
+		}
+		if m.w.aud.Reason(m.id, s.talker) != audience.Nothing {
+			s.heard = now // silent, or muted, but there
+			continue
+		}
+		m.endSlot(i)
+	}
+}
+
+// publish makes a track a member's microphone. Server.mu is held.
+func (w *World) publish(m *member, t *track) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m.track = t
+}
+
+// memberFor is the member that a device publishes for. Server.mu is held.
+func (w *World) memberFor(d *device) (*member, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := w.members[d.userID]
+	switch {
+	case m == nil || m.dev != d:
+		return nil, refuse(hooks.CodeRefused, "%s is not in the world on this device", d.userID)
+	case m.track != nil:
+		return nil, refuse(hooks.CodeRefused, "%s has a microphone in the world already", d.userID)
+	}
+	return m, nil
+}
+
+// unpublish ends a track. Server.mu is held.
+func (w *World) unpublish(t *track) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dropTrack(t)
+}
+
+// dropTrack is unpublish with mu held, too.
+func (w *World) dropTrack(t *track) {
+	if t.member.track == t {
+		t.member.track = nil
+	}
+	for _, m := range w.byID {
+		if m == nil || m.dev == nil {
+			continue
+		}
+		for i := range m.slots {
+			if m.slots[i].track == t {
+				m.endSlot(i)
+				break
+			}
+		}
+	}
+	t.close()
+}
+
+// muted tells those who have a track that it is muted, or not any longer.
+// Server.mu is held.
+func (w *World) muted(t *track, req *signal.Mute) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.byID {
+		if m == nil || m.dev == nil {
+			continue
+		}
+		if slices.ContainsFunc(m.slots, func(s slot) bool { return s.track == t }) {
+			m.dev.tell(signal.TypeTrackMuted, req)
+		}
+	}
+}
+
+// subscribe is a player who does not want to hear another, or does again.
+func (w *World) subscribe(d *device, req *signal.Subscribe) error {
+	w.mu.Lock()
+	m := w.members[d.userID]
+	talker := ""
+	if m != nil && m.dev == d {
+		for i := range m.slots {
+			if m.slots[i].track.id == req.TrackID {
+				talker = m.slots[i].track.owner.userID
+			}
+		}
+	}
+	w.mu.Unlock()
+	if talker == "" {
+		return refuse(hooks.CodeBadParam, "no track %d is sent to %s", req.TrackID, d.userID)
+	}
+	return w.Block(d.userID, !req.On, talker)
+}
+
+// hearWorlds notes whom the server still hears in its worlds: see listenFor.
+func (s *Server) hearWorlds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.worlds {
+		w.mu.Lock()
+		for _, m := range w.byID {
+			if m == nil || m.dev == nil {
+				continue
+			}
+			if sess := m.dev.session.Load(); sess != nil {
+				(*sess).Stats()
+			}
+		}
+		w.mu.Unlock()
+	}
+}

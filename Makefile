@@ -1,7 +1,8 @@
 # make run    a call of ten seconds between two users, over QUIC on this machine
 # make test   all tests, with the race detector, and those in a browser
 # make test-web     of these what is written in JavaScript; see internal/webtest/run.sh
-# make bench  the benchmarks; writes bench/RESULTS.md
+# make bench  the benchmarks, ten minutes; writes bench/RESULTS.md
+# make bench-full   the same, longer, and bench-peers
 # make bench-peers  what forwarding costs here and in others, in the same run;
 #             needs the network once, to fetch pion/webrtc
 # make lint   gofmt, go vet, staticcheck
@@ -15,7 +16,7 @@ GO       ?= go
 FUZZTIME ?= 10s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-web bench bench-web bench-peers soak lint fuzz deps deps-web
+.PHONY: run test test-web bench bench-full bench-web bench-peers soak lint fuzz deps deps-web
 
 run: deps
 	@$(GO) run ./cmd/earshot demo
@@ -28,6 +29,7 @@ test: deps
 	$(GO) test -shuffle=on -run 'Alloc|IsSmall|Conformance|BadPlugins|VoicesDiffer|VoiceInNoise|DriftForAnHour|Optimum|BadNetwork|LineUp' ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench ./engine/...
 	CGO_ENABLED=0 $(GO) build ./...
+	cd examples/nakama-module && $(GO) vet ./... && $(GO) test ./...
 	@$(MAKE) --no-print-directory test-web
 
 test-web: deps deps-web
@@ -42,6 +44,9 @@ soak: deps deps-web
 
 bench: deps
 	@bench/results.sh
+
+bench-full: deps
+	@bench/results.sh full
 
 # A recording's speakers line up.
 PEERS_SECONDS ?= 10

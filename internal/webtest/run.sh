@@ -39,7 +39,7 @@ build() {
 
 browser() {
 	build
-	node --test --test-reporter=spec "$@" test/all.test.js
+	node --test --test-concurrency=2 --test-reporter=spec "$@" test/*.test.js
 }
 
 case ${1-} in

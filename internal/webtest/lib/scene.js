@@ -1,4 +1,4 @@
-// A scene is a test with people in it, who leave at its end. All scenes share a
+// A scene is a test with people in it, who leave at its end. All scenes of a file share a
 // browser and a stage.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";

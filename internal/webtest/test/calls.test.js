@@ -1,0 +1,3 @@
+// Calls, in one browser. `./run.sh browser --test-name-pattern=…` runs some.
+import "./view.js";
+import "./calls.js";

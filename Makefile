@@ -1,7 +1,7 @@
 # make run    a call of ten seconds between two users, over QUIC on this machine
 # make test   all tests, with the race detector, and those in a browser
 # make test-web     of these what is written in JavaScript; see internal/webtest/run.sh
-# make bench  the benchmarks, ten minutes; writes bench/RESULTS.md
+# make bench  the benchmarks, in short runs; writes bench/RESULTS.md
 # make bench-full   the same, longer, and bench-peers
 # make bench-peers  what forwarding costs here and in others, in the same run;
 #             needs the network once, to fetch pion/webrtc

@@ -176,6 +176,14 @@ func (w *World) keep(n int, userIDs ...string) error {
 	return nil
 }
 
+// keepPairs is keep for what one user wants of others.
+func (w *World) keepPairs(receiver string, talkers []string) error {
+	if err := w.keep(len(talkers)+1, receiver); err != nil {
+		return err
+	}
+	return w.keep(0, talkers...)
+}
+
 // recall gives a member who comes in what is kept of them, and of others about
 // them.
 func (w *World) recall(m *member) {
@@ -240,7 +248,7 @@ func (w *World) SetMute(mute audience.Mute, on bool, userIDs ...string) error {
 func (w *World) Block(receiver string, on bool, talkers ...string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.keep(len(talkers)+1, append(talkers, receiver)...); err != nil {
+	if err := w.keepPairs(receiver, talkers); err != nil {
 		return err
 	}
 	u := w.standing(receiver)
@@ -270,7 +278,7 @@ func (w *World) SetVolume(receiver string, gain float32, talkers ...string) erro
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.keep(len(talkers)+1, append(talkers, receiver)...); err != nil {
+	if err := w.keepPairs(receiver, talkers); err != nil {
 		return err
 	}
 	u := w.standing(receiver)

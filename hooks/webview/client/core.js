@@ -30,7 +30,6 @@ import { Store, takeLock } from "./store.js";
  *   setRemoteVolume: (userID: string, volume: number) => unknown,
  *   setVolumeInterval: (ms: number) => unknown,
  *   resumeSound: () => unknown,
- *   stats: () => unknown,
  *   close: () => unknown,
  * }} MainMedia
  */
@@ -492,15 +491,12 @@ export class Core {
     this.#worker.terminate();
   }
 
-  /** @returns {Promise<{connection: any, worker: any, media: any}>} */
-  async stats() {
-    const media = Promise.resolve(this.media.stats());
-    const asked = new Promise((/** @type {(s: {connection: unknown, media: unknown}) => void} */ resolve) => {
+  /** @returns {Promise<{connection: any, media: any}>} */
+  stats() {
+    return new Promise((resolve) => {
       this.#statsAsked.set(++this.#statsID, resolve);
       this.#post({ t: "stats", id: this.#statsID });
     });
-    const { connection, media: worker } = await asked;
-    return { connection, worker, media: await media };
   }
 
   /**

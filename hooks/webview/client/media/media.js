@@ -59,9 +59,6 @@ export class Media {
     this.cameraWanted = false;
     /** @type {Promise<unknown>} */
     this.turn = Promise.resolve(); // devices open and close one after the other
-    /** @type {Map<number, (stats: any) => void>} */
-    this.asked = new Map();
-    this.asks = 0;
     this.onDeviceChange = () => this.devicesChanged();
     navigator.mediaDevices?.addEventListener?.("devicechange", this.onDeviceChange);
   }
@@ -84,10 +81,6 @@ export class Media {
    */
   onMessage(m) {
     if (m.t === "emit") this.emit(m.event);
-    else if (m.t === "stats") {
-      this.asked.get(m.id)?.(m.stats);
-      this.asked.delete(m.id);
-    }
   }
 
   /** Opens the microphone, and the loudspeaker with it. Rejects as getUserMedia does. */
@@ -382,19 +375,6 @@ export class Media {
     return this.speaker.resume();
   }
 
-  /**
-   * What was sent and received, and how late it is.
-   * @returns {Promise<any>}
-   */
-  stats() {
-    if (this.closed) return Promise.resolve(null);
-    return new Promise((resolve) => {
-      const id = ++this.asks;
-      this.asked.set(id, resolve);
-      this.post({ t: "stats", id });
-    });
-  }
-
   close() {
     if (this.closed) return;
     this.closed = true;
@@ -405,7 +385,5 @@ export class Media {
     this.stop("mic");
     this.views.close();
     this.speaker.close();
-    for (const resolve of this.asked.values()) resolve(null);
-    this.asked.clear();
   }
 }

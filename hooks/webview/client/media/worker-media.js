@@ -359,9 +359,6 @@ class WorkerMedia {
           this.startVolumes();
         }
         break;
-      case "stats":
-        this.env.post({ t: "stats", id: m.id, stats: this.stats() });
-        break;
     }
   }
 

@@ -5,7 +5,7 @@
 #   bench/results.sh        all rows, in short runs
 #   bench/results.sh full   all rows at length, how a room's cost grows, what waits
 #                           for locks, and the forwarders of others, if there is a
-#                           network to fetch them: about 40 minutes
+#                           network to fetch them
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 kind=${1:-short}

@@ -91,7 +91,8 @@ type Drop struct {
 	Count  uint64
 }
 
-// Snapshot returns what the server does and has done. It may be called from any
+// Snapshot returns what the server does and has done. Worlds are not among its
+// rooms and participants (World.Stats counts theirs); their packets are in it. It may be called from any
 // goroutine, from hooks and callbacks too, but not from the Logger's handler. It
 // takes about a microsecond for each session and track, and holds the media path up
 // nowhere.

@@ -389,7 +389,12 @@ func TestWorldRemembers(t *testing.T) {
 		p.want(t, "after leaving", "ben<cat")
 		must(t, w.SetMute(audience.MutedByModerator, false, "ben"))
 		p.want(t, "the moderator's is lifted", "ben<cat", "ann<ben", "cat<ben")
-		must(t, w.Block("ann", false, "cat"))
+		all := []string{"cat", "ben"}
+		must(t, w.Block("ann", false, all[:1]...))
+		must(t, w.SetVolume("ann", 1, all[:1]...))
+		if all[1] != "ben" {
+			t.Errorf("the caller's slice now ends with %q", all[1])
+		}
 		p.want(t, "and Ann's", "ben<cat", "ann<ben", "cat<ben", "ann<cat")
 
 		must(t, w.Ban(time.Now().Add(time.Minute), "ben"))

@@ -92,10 +92,10 @@ type Drop struct {
 }
 
 // Snapshot returns what the server does and has done. Worlds are not among its
-// rooms and participants (World.Stats counts theirs); their packets are in it. It may be called from any
-// goroutine, from hooks and callbacks too, but not from the Logger's handler. It
-// takes about a microsecond for each session and track, and holds the media path up
-// nowhere.
+// rooms and participants (World.Stats counts theirs); their packets are in it. It
+// may be called from any goroutine, from hooks and callbacks too, but not from the
+// Logger's handler. It takes about a microsecond for each session and track, and
+// holds the media path up nowhere.
 func (s *Server) Snapshot() Snapshot {
 	out := Snapshot{Mix: s.MixStats(), Rooms: map[hooks.RoomMode]int{hooks.ModeForward: 0, hooks.ModeMix: 0}}
 	s.mu.Lock()

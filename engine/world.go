@@ -122,6 +122,7 @@ type World struct {
 	aud     *audience.Audience
 	members map[string]*member
 	byID    []*member // by audience.ID; nil where nobody is
+	sounds  []*Sound
 	teams   names
 	groups  names
 	users   map[string]*standing // what is kept of users, here or not
@@ -137,6 +138,7 @@ type member struct {
 	id     audience.ID
 	handle Handle
 	userID string
+	sound  *Sound // that it is, if it is no player
 
 	// Guarded by World.mu.
 	dev   *device // on which they are in, or nil
@@ -211,8 +213,9 @@ func (w *World) ID() string { return w.cfg.ID }
 // Join puts users into the world, and returns their handles, in the same order.
 // Those who are not signed in are put in when they do, and stay in when they
 // lose their connection or sign out, until Leave. Errors: ErrBusy if a user
-// rings, is in a call, in another world or in this one; ErrBanned; an *Error for
-// a user ID that is none or a setting out of range. Nobody is put in then.
+// rings, is in a call, in another world or in this one, or a sound of that name
+// plays here; ErrBanned; an *Error for a user ID that is none or a setting out of
+// range. Nobody is put in then.
 func (w *World) Join(players ...Player) ([]Handle, error) {
 	s := w.srv
 	s.mu.Lock()
@@ -231,7 +234,7 @@ func (w *World) Join(players ...Player) ([]Handle, error) {
 		}
 		u := w.users[p.UserID]
 		switch {
-		case s.busy[p.UserID] != nil || seen[p.UserID]:
+		case s.busy[p.UserID] != nil || seen[p.UserID] || w.members[p.UserID] != nil:
 			return nil, fmt.Errorf("%s: %w", p.UserID, ErrBusy)
 		case u != nil && u.banned.After(now):
 			return nil, fmt.Errorf("%s: %w", p.UserID, ErrBanned)
@@ -243,7 +246,7 @@ func (w *World) Join(players ...Player) ([]Handle, error) {
 	}
 	handles := make([]Handle, 0, len(players))
 	for i := range players {
-		handles = append(handles, w.add(&players[i]).handle)
+		handles = append(handles, w.add(&players[i], nil).handle)
 	}
 	return handles, nil
 }
@@ -261,17 +264,16 @@ func (p *Player) check() error {
 	return errors.Join(checkMetres(p.Range), checkMetres(p.Reach), checkGroups(p.Groups), checkPriority(p.Priority), checkCategory(p.Category), checkMode(p.Mode))
 }
 
-// add puts a player in. Server.mu and mu are held.
-func (w *World) add(p *Player) *member {
+// add puts a player in, or a sound. Server.mu and mu are held.
+func (w *World) add(p *Player, sound *Sound) *member {
 	id := w.aud.Add()
-	m := &member{w: w, id: id, userID: p.UserID}
+	m := &member{w: w, id: id, userID: p.UserID, sound: sound}
 	for int(id) >= len(w.byID) {
 		w.byID = append(w.byID, nil)
 	}
 	w.byID[id] = m
 	w.members[p.UserID] = m
 	m.handle = w.stage.add(m, p)
-	w.srv.busy[p.UserID] = w.call
 	a := w.aud
 	a.Place(id, audience.Vector(p.Position), audience.Vector(p.Forward))
 	if p.Range != 0 {
@@ -288,6 +290,11 @@ func (w *World) add(p *Player) *member {
 	a.SetSpectator(id, p.Spectator)
 	a.SetCategory(id, p.Category)
 	w.recall(m)
+	if sound != nil {
+		return m
+	}
+	w.admit(m)
+	w.srv.busy[p.UserID] = w.call
 	for _, d := range w.srv.users[p.UserID] {
 		if d.stranger == nil && d.call == nil {
 			w.enter(m, d)
@@ -350,11 +357,12 @@ func (w *World) drop(m *member) {
 	if m.dev != nil {
 		w.exit(m, hooks.EndByServer)
 	}
+	w.hush(m)
 	delete(w.members, m.userID)
 	w.byID[m.id] = nil
 	w.aud.Remove(m.id)
 	w.stage.remove(m)
-	if w.srv.busy[m.userID] == w.call {
+	if m.sound == nil && w.srv.busy[m.userID] == w.call {
 		delete(w.srv.busy, m.userID)
 	}
 }
@@ -438,6 +446,7 @@ func (w *World) close() {
 		}
 	}
 	w.closed = true
+	w.call.room.endTaps()
 	w.tick.remove()
 	delete(w.srv.worlds, w.cfg.ID)
 }

@@ -66,7 +66,8 @@ type worldCounters struct {
 // WorldStats counts what a world does.
 type WorldStats struct {
 	// Players are in the world, of whom Connected are signed in; Talkers talked
-	// at the last tick, and Voices is by how many they are heard, in all.
+	// at the last tick, sounds among them, and Voices is by how many they are
+	// heard, in all.
 	Players, Connected, Talkers, Voices int
 	// Announced is how many tracks players have, in all.
 	Announced int
@@ -85,7 +86,7 @@ func (w *World) Stats() WorldStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	st := WorldStats{
-		Players: len(w.members), Talkers: w.active, Announced: int(w.announced.Load()),
+		Players: len(w.members) - len(w.sounds), Talkers: w.active, Announced: int(w.announced.Load()),
 		Ticks: w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
 		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped.Load(),
 	}
@@ -421,7 +422,7 @@ func (m *member) sift(heard []audience.Voice, now time.Time) {
 func (w *World) publish(m *member, t *track) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m.track = t
+	w.begun(m, t)
 }
 
 // memberFor is the member that a device publishes for. Server.mu is held.
@@ -450,6 +451,7 @@ func (w *World) dropTrack(t *track) {
 	if t.member.track == t {
 		t.member.track = nil
 	}
+	w.call.room.tracks = without(w.call.room.tracks, t)
 	for _, m := range w.byID {
 		if m == nil || m.dev == nil {
 			continue

@@ -13,8 +13,9 @@ import (
 
 // A Placement is where a player is now.
 type Placement struct {
-	// Player is the handle of Join, and UserID the user where there is none:
-	// handles save a map's look-up for each.
+	// Player is the handle of Join, and UserID the user, or the sound
+	// (PlayConfig.UserID), where there is none: handles save a map's look-up for
+	// each.
 	Player Handle
 	UserID string
 	// Position is in metres. Forward is which way they look, and need not be of
@@ -47,12 +48,15 @@ type stage struct {
 	next  uint32 // generation of the next handle
 	spots []spot // by audience.ID
 	dirty []int32
-	users map[string]Handle
+	// followers are on others: see bring.
+	followers []int32
+	users     map[string]Handle
 }
 
 type spot struct {
 	handle      Handle // 0 if nobody is there
 	at, forward audience.Vector
+	on          Handle // whom it goes with; 0 is nobody
 	dirty       bool
 }
 
@@ -68,7 +72,7 @@ func (s *stage) add(m *member, p *Player) Handle {
 	s.next++
 	h := Handle(s.next)<<32 | Handle(m.id)
 	sp := &s.spots[m.id]
-	sp.handle, sp.at, sp.forward = h, audience.Vector(p.Position), audience.Vector(p.Forward)
+	sp.handle, sp.at, sp.forward, sp.on = h, audience.Vector(p.Position), audience.Vector(p.Forward), 0
 	s.users[m.userID] = h
 	return h
 }
@@ -101,7 +105,7 @@ func (s *stage) move(placements []Placement) error {
 			continue
 		}
 		sp := &s.spots[id]
-		sp.at, sp.forward = audience.Vector(p.Position), audience.Vector(p.Forward)
+		sp.at, sp.forward, sp.on = audience.Vector(p.Position), audience.Vector(p.Forward), 0
 		if !sp.dirty {
 			sp.dirty = true
 			s.dirty = append(s.dirty, int32(id))
@@ -125,6 +129,7 @@ func (s *stage) apply(a *audience.Audience) {
 		}
 	}
 	s.dirty = s.dirty[:0]
+	s.bring(a)
 }
 
 func isPlace(v mixer.Vector) bool {

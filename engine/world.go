@@ -123,6 +123,7 @@ type World struct {
 	members map[string]*member
 	byID    []*member // by audience.ID; nil where nobody is
 	sounds  []*Sound
+	ears    []*tap // on what players hear
 	teams   names
 	groups  names
 	users   map[string]*standing // what is kept of users, here or not
@@ -149,6 +150,7 @@ type member struct {
 	// For the packet handler and the tick.
 	talked atomic.Int64 // when, in Unix nanoseconds
 	loud   atomic.Int32 // in 1/256 dBov
+	ears   atomic.Pointer[[]*tap]
 }
 
 // NewWorld makes a world that nobody is in. Errors: one that says what is wrong
@@ -294,6 +296,7 @@ func (w *World) add(p *Player, sound *Sound) *member {
 		return m
 	}
 	w.admit(m)
+	w.prick(m)
 	w.srv.busy[p.UserID] = w.call
 	for _, d := range w.srv.users[p.UserID] {
 		if d.stranger == nil && d.call == nil {

@@ -264,6 +264,7 @@ func (w *World) send(b worldTaken, now time.Time) {
 		if sess == nil {
 			continue
 		}
+		ears := m.ears.Load()
 		out := batch[:0]
 		for i := range heard {
 			v := &heard[i]
@@ -293,6 +294,11 @@ func (w *World) send(b worldTaken, now time.Time) {
 				}
 				p[2], p[3] = byte(seq>>8), byte(seq)
 				b.bytes[s.space], b.bytes[s.space+1] = byte(v.Gain), byte(v.Pan)
+				if ears != nil {
+					for _, tp := range *ears {
+						tp.overhear(s.t, p, v.Gain, v.Pan, s.arrival)
+					}
+				}
 				out = append(out, transport.Packet{Flow: sl.flow, Class: classAudio, Deadline: s.arrival.Add(audioLifetime), Payload: p})
 				if sent++; len(out) == len(batch) {
 					(*sess).SendBatch(out)

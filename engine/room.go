@@ -520,7 +520,7 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 			return
 		}
 	}
-	if taps := t.taps.Load(); taps != nil {
+	if taps := t.taps.Load(); taps != nil && (t.member == nil || !t.member.hushed.Load()) {
 		t.tapped(*taps, layer, n, arrival)
 	}
 	if layer != nil {

@@ -326,7 +326,7 @@ func (p *Sound) run(ctx context.Context, src soundSource) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.member != nil {
-		p.member.w.ended(p)
+		p.member.w.silence(p)
 		return
 	}
 	r := p.track.call.room

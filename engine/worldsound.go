@@ -2,11 +2,11 @@ package engine
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/earshotrtc/earshot/engine/audience"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/mixer"
 )
 
 // A sound in a world is a member whom nobody signs in: it talks, and hears nothing.
@@ -60,102 +60,84 @@ func (w *World) play(p *Sound) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	cfg := &p.cfg
-	as := Player{
-		UserID: cfg.UserID, Reach: cfg.Range, Category: cfg.Category, Priority: cfg.Priority,
-		Broadcast: cfg.At == nil && cfg.On == "",
-	}
+	m := &member{w: w, id: w.book.Add(), userID: cfg.UserID, sound: p}
+	rules := playerRules{id: m.id, sound: true, Player: Player{
+		Reach: cfg.Range, Category: cfg.Category, Priority: cfg.Priority, Broadcast: cfg.At == nil && cfg.On == "",
+	}}
 	if cfg.At != nil {
-		as.Position = *cfg.At
+		rules.Position = *cfg.At
 	}
-	m := w.add(&as, p)
-	p.member, p.track.member = m, m
-	w.aud.SetCarries(m.id, true)
 	if on := w.members[cfg.On]; on != nil {
-		w.aud.Place(m.id, w.stage.follow(m.handle, on.handle), audience.Vector{})
+		at, _ := w.stage.where(on)
+		rules.Position = mixer.Vector(at)
+		m.on.Store(on)
 	}
 	if to := p.track.audience; to != nil {
-		keep := make(map[audience.ID]struct{}, len(to))
+		rules.kept = []audience.ID{}
 		for user := range to {
 			if r := w.members[user]; r != nil {
-				keep[r.id] = struct{}{}
+				rules.kept = append(rules.kept, r.id)
 			}
 		}
-		w.aud.Keep(m.id, keep)
 	}
+	p.member, p.track.member = m, m
 	w.sounds = append(w.sounds, p)
+	w.add([]*member{m}, []playerRules{rules})
 	w.begun(m, p.track)
 }
 
-// admit lets a player who comes hear what is kept for some. mu is held.
+// admit lets a player who comes hear what is kept for some. Server.mu and mu are
+// held.
 func (w *World) admit(m *member) {
 	for _, p := range w.sounds {
-		if p.track.audience[m.userID] {
-			w.aud.Admit(p.member.id, m.id)
+		if id := p.member.id; p.track.audience[m.userID] {
+			w.change(func(a *audience.Audience) { a.Admit(id, m.id) }, nil)
 		}
 	}
 }
 
-// ended is the end of a sound's source. Server.mu is held.
-func (w *World) ended(p *Sound) {
+// follow puts a sound where the player is whom it is on. It is the tick's.
+func (w *World) follow(m, on *member) {
+	if at, _, version := on.spot.read(); version%2 == 0 {
+		w.aud.Place(m.id, at, audience.Vector{})
+		m.placed = 1 // nothing of its own
+	}
+}
+
+// silence is the end of a sound's source. Server.mu is held.
+func (w *World) silence(p *Sound) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.drop(p.member)
+	w.drop([]*member{p.member})
 }
 
-// hush ends the sound that a member is, or those that are on a player who goes.
-// Server.mu and mu are held.
-func (w *World) hush(m *member) {
-	if m.sound == nil {
-		for _, p := range slices.Clone(w.sounds) {
-			if p.cfg.On == m.userID && w.stage.follows(p.member.handle, m.handle) {
-				w.drop(p.member)
-			}
-		}
-		return
+// carried are members, and the sounds on them. mu is held.
+func (w *World) carried(list []*member) []*member {
+	goes := make(map[*member]bool, len(list))
+	for _, m := range list {
+		goes[m] = true
 	}
-	w.sounds = without(w.sounds, m.sound)
-	m.sound.cancel()
-	w.dropTrack(m.sound.track)
+	for _, p := range w.sounds {
+		if on := p.member.on.Load(); on != nil && goes[on] {
+			list = append(list, p.member)
+		}
+	}
+	return list
+}
+
+// hush ends the sound that a member is, if it is one. Server.mu and mu are held.
+func (w *World) hush(m *member) {
+	if p := m.sound; p != nil {
+		w.sounds = without(w.sounds, p)
+		p.cancel()
+		w.dropTrack(p.track)
+	}
 }
 
 // begun is a track that a member has from now on. Server.mu and mu are held.
 func (w *World) begun(m *member, t *track) {
-	m.track = t
+	m.track.Store(t)
 	r := w.call.room
 	r.tracks = append(r.tracks, t)
 	r.tapTrack(t)
-}
-
-// follow puts a spot on another, and returns where that is.
-func (s *stage) follow(h, on Handle) audience.Vector {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	id := int32(h.id())
-	s.spots[id].on = on
-	if !slices.Contains(s.followers, id) {
-		s.followers = append(s.followers, id)
-	}
-	return s.spots[on.id()].at
-}
-
-// follows reports whether a spot is on another, still.
-func (s *stage) follows(h, on Handle) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.spots[h.id()].on == on
-}
-
-// bring moves the spots that are on others to where those are. s.mu is held.
-func (s *stage) bring(a *audience.Audience) {
-	stay := s.followers[:0]
-	for _, id := range s.followers {
-		sp := &s.spots[id]
-		if sp.handle == 0 || sp.on == 0 { // ended, or moved by itself
-			continue
-		}
-		sp.at = s.spots[sp.on.id()].at
-		a.Place(audience.ID(id), sp.at, audience.Vector{})
-		stay = append(stay, id)
-	}
-	s.followers = stay
 }

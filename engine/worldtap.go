@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/earshotrtc/earshot/engine/audience"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
 )
@@ -47,20 +48,23 @@ func (w *World) prick(m *member) {
 	m.ears.Store(&ears)
 }
 
-// overhear takes a packet that a player is sent.
-func (tp *tap) overhear(t *track, packet []byte, gain, pan int8, arrival time.Time) {
-	it := tp.item()
-	if it == nil {
-		tp.dropped.Add(1)
-		return
-	}
+// overhear gives taps a packet as a player is sent it. It is a worker's of the
+// tick.
+func overhear(ears []*tap, s *spoken, packet []byte, v *audience.Voice) {
 	// The fixed header, and always extensions: see World.hold.
 	at := 16 + 4*int(binary.BigEndian.Uint16(packet[14:]))
-	it.t, it.arrival, it.marker = t, arrival, packet[1]&0x80 != 0
-	it.seq, it.ts = binary.BigEndian.Uint16(packet[2:]), binary.BigEndian.Uint32(packet[4:])
-	it.gain, it.pan = gain, pan
-	it.data = append(it.data[:0], packet[at:]...)
-	tp.push(it)
+	for _, tp := range ears {
+		it := tp.item()
+		if it == nil {
+			tp.dropped.Add(1)
+			continue
+		}
+		it.t, it.arrival, it.marker = s.t, s.arrival, packet[1]&0x80 != 0
+		it.seq, it.ts = binary.BigEndian.Uint16(packet[2:]), binary.BigEndian.Uint32(packet[4:])
+		it.gain, it.pan = v.Gain, v.Pan
+		it.data = append(it.data[:0], packet[at:]...)
+		tp.push(it)
+	}
 }
 
 // A blend is all that one hears, in stereo.

@@ -491,11 +491,11 @@ func TestAgainstTheModel(t *testing.T) {
 				a.SetCarries(id, m.carries)
 			case 17:
 				m.kept = nil
-				var keep map[ID]struct{}
+				var keep []ID
 				if rapid.Bool().Draw(t, "keep") {
-					m.kept, keep = make(map[ID]bool), make(map[ID]struct{})
+					m.kept, keep = make(map[ID]bool), []ID{}
 					for _, other := range rapid.SliceOfN(rapid.SampledFrom(ids()), 0, 3).Draw(t, "for") {
-						m.kept[other], keep[other] = true, struct{}{}
+						m.kept[other], keep = true, append(keep, other)
 					}
 				}
 				a.Keep(id, keep)

@@ -120,6 +120,8 @@ type World struct {
 	call *call // what the world is to the rest of the server
 	tick *ticker
 	grid grid // of talkers' frames
+	// paths says that plugins may change the sound on the way from one to another.
+	paths bool
 
 	batch worldBatch
 	stage stage
@@ -229,6 +231,8 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	w.tick.uncounted = true
 	w.grid = w.tick.grid(frameTime)
 	w.sending.init()
+	w.paths = s.hasPaths()
+	w.warn()
 	if s.worlds == nil {
 		s.worlds = make(map[string]*World)
 	}

@@ -268,6 +268,7 @@ type slot struct {
 	offset uint16 // what is taken off the talker's numbers
 	from   uint16 // the oldest that may pass
 	top    uint16 // the newest number that was sent
+	path   *path  // where plugins may change the sound, or nil
 }
 
 // pass gives a packet the number with which it is sent. What a player did not
@@ -315,6 +316,9 @@ func (st *seat) end() {
 	if !st.over {
 		st.over = true
 		st.m.w.announced.Add(-int64(len(st.slots)))
+		for i := range st.slots {
+			st.slots[i].path.end()
+		}
 	}
 }
 
@@ -344,7 +348,7 @@ func (st *seat) slot(t *track, talker audience.ID) *slot {
 	if st.over {
 		return nil
 	}
-	st.slots = append(st.slots, slot{track: t, talker: talker, flow: st.freeFlow()})
+	st.slots = append(st.slots, slot{track: t, talker: talker, flow: st.freeFlow(), path: st.newPath(t)})
 	st.m.w.announced.Add(1)
 	s := &st.slots[len(st.slots)-1]
 	d := t.describe(s.flow)
@@ -374,6 +378,7 @@ func (st *seat) endSlot(i int) {
 	if st.over {
 		return
 	}
+	st.slots[i].path.end()
 	st.dev.tell(signal.TypeTrackEnded, signal.TrackRef{TrackID: st.slots[i].track.id})
 	st.slots = slices.Delete(st.slots, i, i+1)
 	st.m.w.announced.Add(-1)

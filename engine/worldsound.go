@@ -81,6 +81,7 @@ func (w *World) play(p *Sound) {
 		}
 	}
 	p.member, p.track.member = m, m
+	p.track.recode = newRecoder(w.srv, m.userID, p.track.processor())
 	w.sounds = append(w.sounds, p)
 	w.add([]*member{m}, []playerRules{rules})
 	w.begun(m, p.track)

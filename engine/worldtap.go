@@ -51,8 +51,7 @@ func (w *World) prick(m *member) {
 // overhear gives taps a packet as a player is sent it. It is a worker's of the
 // tick.
 func overhear(ears []*tap, s *spoken, packet []byte, v *audience.Voice) {
-	// The fixed header, and always extensions: see World.hold.
-	at := 16 + 4*int(binary.BigEndian.Uint16(packet[14:]))
+	at := payloadOf(packet)
 	for _, tp := range ears {
 		it := tp.item()
 		if it == nil {

@@ -19,7 +19,7 @@ import (
 // ROOM_SECONDS, which is the length of a window, there is one small room for two
 // seconds, to see that it works.
 func BenchmarkRoom(b *testing.B) {
-	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
+	seconds := roomSeconds()
 	if seconds == 0 {
 		b.Run("20users-3talk", func(b *testing.B) {
 			room(b, load.Config{Users: 20, Talkers: 3, Duration: 2 * time.Second}, 1, false)
@@ -52,7 +52,7 @@ func BenchmarkRoom(b *testing.B) {
 // room and by how many of them talk, in both modes, over QUIC: see load.Result's
 // PerCore. Without ROOM_SECONDS there is one small room of each for a second.
 func BenchmarkParticipants(b *testing.B) {
-	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
+	seconds := roomSeconds()
 	sizes := []load.Config{
 		{Rooms: 15, Users: 4, Talkers: 1}, {Rooms: 4, Users: 25}, {Users: 100}, {Users: 200},
 		{Users: 100, Talkers: 1}, {Users: 100, Talkers: 10},
@@ -79,6 +79,12 @@ func BenchmarkParticipants(b *testing.B) {
 			})
 		}
 	}
+}
+
+// roomSeconds is ROOM_SECONDS, or 0.
+func roomSeconds() int {
+	n, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
+	return max(n, 0)
 }
 
 // windows is how many there are of each room: ROOM_WINDOWS, by default 3.

@@ -95,7 +95,8 @@ func medianMS(all []load.Result, of func(load.Result) time.Duration) float64 {
 	return median(v)
 }
 
-// whole runs loads of which everything must have arrived.
+// whole runs loads of which everything must have arrived: the costs of a server that
+// did not do its work, or had no time for it, say nothing.
 type whole struct {
 	least   float64 // share of what is due to each
 	refused int     // results that were not
@@ -106,16 +107,16 @@ type whole struct {
 func (w *whole) run(b *testing.B, cfg load.Config) load.Result {
 	for range 3 {
 		r := run(b, cfg)
-		if r.Delay.N < r.Packets*9/10 || r.Added.N < r.Packets*9/10 {
+		if cfg.Delays && (r.Delay.N < r.Packets*9/10 || r.Added.N < r.Packets*9/10) {
 			b.Fatalf("of %d packets the delay of %d was measured, and of %d in the server", r.Packets, r.Delay.N, r.Added.N)
 		}
 		if r.Least >= w.least {
 			return r
 		}
 		w.refused++
-		b.Logf("refused: relay %v, window %v: %.2f %% of the frames reached the one who got least", cfg.Relay, cfg.Window, 100*r.Least)
+		b.Logf("refused: bare %v, window %v: %.2f %% of the frames reached the one who got least", cfg.Bare, cfg.Window, 100*r.Least)
 	}
-	b.Fatal("three results in a row were refused")
+	b.Fatal("three results in a row were refused: the machine has too much else to do, or too little power")
 	return load.Result{}
 }
 

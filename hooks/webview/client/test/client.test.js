@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { dialWith } from "../client.js";
+import { dialWith } from "../dial.js";
 import { Host } from "../net/host.js";
 import { FakeServer, fakeMedia, settle } from "./fake.js";
 

@@ -81,15 +81,15 @@ export class Core {
       emit: (event) => this.#mediaEvent(event),
       language: config.language,
     });
-    this.publishing = new Publishing(this.media, this.requests, () => this.#published(), (code, message) => this.error(code, message));
+    this.publishing = new Publishing(config.autoMicrophone, this.media, this.requests, () => this.#published(), (code, message) => this.error(code, message));
     this.tracks = new Tracks(this.media, this.requests, (t, yes) => this.#available(t, yes), () => this.save());
   }
 
   /** Signs in, or goes on where the page before had been. Rejects with a CallError. */
   async start() {
-    const { url, certificateHashes, sdkAppID, userID, userSig, agent, refresh } = this.config;
+    const { url, certificateHashes, sdkAppID, userID, userSig, agent, refresh, autoMicrophone } = this.config;
     const saved = (this.#saved = await this.#store.open());
-    this.publishing.micMuted = this.call.micMuted = saved?.micMuted ?? false;
+    this.publishing.micMuted = this.call.micMuted = saved?.micMuted ?? !autoMicrophone;
     try {
       await this.#link.start({
         t: "start",

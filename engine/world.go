@@ -42,9 +42,13 @@ type WorldConfig struct {
 	// quieter while they talk, in dB. Default 12; negative is not at all.
 	Duck float32
 	// Score says how much a player would hear another, where more talk than
-	// Voices; those who are heard already get 6 on top. It is called by the
-	// world's tick, must be quick, and must not call the world. Default:
-	// Level + Gain + 10 times Priority, in dB.
+	// Voices; those who are heard already get 6 on top. It is asked on a goroutine
+	// of its own, of all whom a tick had to choose from, and what it says counts
+	// from the next tick on: the world never waits for it. It should be done with
+	// all of them within a Tick. One that panics three times, or takes longer 25
+	// times in a row, is taken off with a warning, and shows in
+	// Snapshot.Hooks as "world", "Score"; the default counts then, and for whom it
+	// has not been asked yet. Default: Level + Gain + 10 times Priority, in dB.
 	Score func(c Candidate) float32
 }
 
@@ -114,6 +118,7 @@ type World struct {
 
 	announced atomic.Int64 // tracks that players have
 	stats     worldCounters
+	scores    *scores // nil without WorldConfig.Score
 
 	// mu guards what follows. Lock order: Server.mu, World.mu, device.mu. The
 	// tick holds it, and no packet handler takes it.
@@ -176,7 +181,8 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	}
 	rules := audience.Config{Range: cfg.Range, Voices: cfg.Voices, Falloff: cfg.Falloff, Duck: cfg.Duck}
 	if cfg.Score != nil {
-		rules.Score = w.score
+		w.scores = newScores(w)
+		rules.Score = w.scores.of
 	}
 	w.aud = audience.New(rules)
 	w.call = &call{state: callstate.Call{ID: cfg.ID, Group: true, Media: hooks.MediaAudio}, room: newRoom(s), world: w}
@@ -196,7 +202,7 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 		length = time.Millisecond
 	}
 	w.tick = w.call.room.ticker(length, w.run)
-	w.tick.uncounted = true
+	w.measure()
 	w.grid = w.tick.grid(frameTime)
 	if s.worlds == nil {
 		s.worlds = make(map[string]*World)
@@ -376,6 +382,7 @@ func (w *World) exit(m *member, why hooks.EndReason) {
 	}
 	w.announced.Add(-int64(len(m.slots)))
 	m.slots = nil
+	m.noteHears()
 	m.dev, d.call = nil, nil
 	w.aud.SetListening(m.id, false)
 	if why != hooks.EndUnknown {
@@ -439,6 +446,7 @@ func (w *World) close() {
 	}
 	w.closed = true
 	w.tick.remove()
+	w.srv.meters.endWorld(w)
 	delete(w.srv.worlds, w.cfg.ID)
 }
 
@@ -465,12 +473,4 @@ func (w *World) Hears(receiver, talker string) audience.Reason {
 	}
 	w.update(time.Now())
 	return w.aud.Hears(r.id, t.id)
-}
-
-// score is WorldConfig.Score.
-func (w *World) score(c audience.Candidate) float32 {
-	r, t := w.byID[c.Receiver], w.byID[c.Talker]
-	return w.cfg.Score(Candidate{
-		Receiver: r.userID, Talker: t.userID, Reason: c.Reason, Distance: c.Distance, Gain: c.Gain, Level: c.Level, Priority: c.Priority,
-	})
 }

@@ -59,8 +59,9 @@ type spoken struct {
 }
 
 type worldCounters struct {
-	workedOut, packets, batches, dropped atomic.Uint64
-	busy                                 atomic.Int64 // ns
+	workedOut, packets, batches atomic.Uint64
+	full, tooLarge              atomic.Uint64 // packets of talkers, dropped
+	busy                        atomic.Int64  // ns
 }
 
 // WorldStats counts what a world does.
@@ -87,7 +88,7 @@ func (w *World) Stats() WorldStats {
 	st := WorldStats{
 		Players: len(w.members), Talkers: w.active, Announced: int(w.announced.Load()),
 		Ticks: w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
-		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped.Load(),
+		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.full.Load() + w.stats.tooLarge.Load(),
 	}
 	for _, m := range w.byID {
 		if m != nil {
@@ -118,12 +119,19 @@ func (w *World) hold(t *track, n int, arrival time.Time) {
 	}
 	t.steer.grid, t.steer.most = w.grid, true
 	t.watch(&t.steer, arrival)
+	if t.metered && n-t.payload > 2 {
+		t.level.noteTold(t)
+	}
+	if n-t.payload > maxPayload-4 {
+		w.stats.tooLarge.Add(1)
+		return
+	}
 
 	b := &w.batch
 	b.mu.Lock()
-	if len(b.held) >= worldPackets || len(b.bytes)+n > worldBytes || n-t.payload > maxPayload-4 {
+	if len(b.held) >= worldPackets || len(b.bytes)+n > worldBytes {
 		b.mu.Unlock()
-		w.stats.dropped.Add(1)
+		w.stats.full.Add(1)
 		return
 	}
 	for int(m.id) >= len(b.first) {
@@ -225,6 +233,7 @@ func (w *World) update(now time.Time) {
 func (w *World) work(now time.Time) {
 	w.update(now)
 	w.aud.Tick()
+	w.scores.turn()
 	w.worked = now
 	w.stats.workedOut.Add(1)
 	for _, m := range w.byID {
@@ -370,6 +379,7 @@ func (m *member) slot(t *track, talker audience.ID) *slot {
 	m.slots = append(m.slots, slot{track: t, talker: talker, flow: m.freeFlow()})
 	m.w.announced.Add(1)
 	s := &m.slots[len(m.slots)-1]
+	m.noteHears()
 	d := t.describe(s.flow)
 	d.SpaceExtension = spaceExtension
 	m.dev.tell(signal.TypeTrackAdded, d)
@@ -394,6 +404,7 @@ func (m *member) freeFlow() uint64 {
 func (m *member) endSlot(i int) {
 	m.dev.tell(signal.TypeTrackEnded, signal.TrackRef{TrackID: m.slots[i].track.id})
 	m.slots = slices.Delete(m.slots, i, i+1)
+	m.noteHears()
 	m.w.announced.Add(-1)
 }
 
@@ -496,22 +507,4 @@ func (w *World) subscribe(d *device, req *signal.Subscribe) error {
 		return refuse(hooks.CodeBadParam, "no track %d is sent to %s", req.TrackID, d.userID)
 	}
 	return w.Block(d.userID, !req.On, talker)
-}
-
-// hearWorlds notes whom the server still hears in its worlds: see listenFor.
-func (s *Server) hearWorlds() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range s.worlds {
-		w.mu.Lock()
-		for _, m := range w.byID {
-			if m == nil || m.dev == nil {
-				continue
-			}
-			if sess := m.dev.session.Load(); sess != nil {
-				(*sess).Stats()
-			}
-		}
-		w.mu.Unlock()
-	}
 }

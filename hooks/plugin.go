@@ -53,9 +53,10 @@ type Plugin struct {
 	// it hear what waits, for 2 s.
 	Observe func(Event)
 
-	// Volumes is told how loud the users of each call are, every
-	// ServerConfig.VolumeInterval, whether or not anyone speaks. It is called
-	// like Observe, and in turn with it.
+	// Volumes is told how loud the users of each call and of each world are, every
+	// ServerConfig.VolumeInterval, whether or not anyone speaks. In a world that is
+	// what their clients say of themselves (RFC 6464), also of who is muted there
+	// or heard by nobody. It is called like Observe, and in turn with it.
 	Volumes func(RoomVolumes)
 
 	// Packet is asked once for each track that a user publishes, for a function
@@ -65,7 +66,8 @@ type Plugin struct {
 	// server that can mix, for a function that sees, and may change, their
 	// sound before it is mixed: noise suppression, a radio's sound, another
 	// pitch. Those who get the packets as they are do not hear it. nil changes
-	// nothing. It has 2 s, and a panic is a nil.
+	// nothing. It has 2 s, and a panic is a nil. In worlds, which do not mix,
+	// nobody is asked.
 	Processor func(track TrackInfo) PCMHook
 	// PathProcessor is asked for each talker and each receiver of a mix, for a
 	// function on the way from the one to the other: walls between them, a radio
@@ -99,9 +101,9 @@ type ReceiverInfo struct {
 // time, and its end, are those of a PCMHook.
 type MixHook func(pcm []int16, channels int)
 
-// RoomVolumes is how loud the users of a call are.
+// RoomVolumes is how loud the users of a call or a world are.
 type RoomVolumes struct {
-	CallID string
+	CallID string // or the world's ID
 	// Users are those with a volume above 0, the loudest first; Total is all of
 	// them together, 0 to 100.
 	Users []UserVolume

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strings"
@@ -334,4 +335,83 @@ func TestWorldBorders(t *testing.T) {
 			t.Error(fmt.Sprint(s.Users, s.Participants, s.Worlds))
 		}
 	})
+}
+
+// A Score that sleeps, hangs, panics or leaves goroutines behind is named in the
+// metrics, and what players hear of one another comes when it always does. What
+// a good one says decides.
+func TestBadScoreDisturbsNobody(t *testing.T) {
+	const frames = 150
+	for _, c := range []struct {
+		name  string
+		score func(end chan struct{}, c engine.Candidate) float32
+		check func(h engine.HookStats) bool
+		heard string // by ann, at the end: there are two, and she hears one
+		leaks int
+	}{
+		{"good", func(_ chan struct{}, c engine.Candidate) float32 {
+			if c.Talker == "cat" {
+				return 100
+			}
+			return 0
+		}, func(h engine.HookStats) bool { return h.Panics+h.Late+h.TakenOff == 0 && h.Time.Count() > 50 }, "cat", 0},
+		{"sleeps", func(chan struct{}, engine.Candidate) float32 { time.Sleep(30 * time.Millisecond); return 0 },
+			func(h engine.HookStats) bool { return h.Late == 25 && h.TakenOff == 1 && h.Running == 0 }, "ben", 0},
+		{"hangs", func(end chan struct{}, _ engine.Candidate) float32 { <-end; return 0 },
+			func(h engine.HookStats) bool { return h.Running == 1 && h.TakenOff == 1 }, "ben", 1},
+		{"panics", func(chan struct{}, engine.Candidate) float32 { panic("oh") },
+			func(h engine.HookStats) bool { return h.Panics == 3 && h.TakenOff == 1 && h.Running == 0 }, "ben", 0},
+		{"ends its goroutine", func(chan struct{}, engine.Candidate) float32 { runtime.Goexit(); return 0 },
+			func(h engine.HookStats) bool { return h.Time.Count() > 50 && h.Running == 0 }, "ben", 0},
+		{"leaks", func(end chan struct{}, _ engine.Candidate) float32 { go func() { <-end }(); return 0 },
+			func(h engine.HookStats) bool { return h.Time.Count() > 50 && h.TakenOff == 0 }, "", 100},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				end := make(chan struct{})
+				p := newPlace(t, engine.WorldConfig{ID: "village", Voices: 1, Score: func(k engine.Candidate) float32 { return c.score(end, k) }})
+				_, err := p.world.Join(engine.Player{UserID: "ann"}, engine.Player{UserID: "ben"}, engine.Player{UserID: "cat"})
+				must(t, err)
+				<-p.dial(t, "ann").World
+				ben, cat := p.dial(t, "ben"), p.dial(t, "cat")
+				must(t, ben.Publish(t.Context()))
+				must(t, cat.Publish(t.Context()))
+				time.Sleep(time.Millisecond) // virtual: between two ticks
+				began := time.Now()
+				for range frames {
+					ben.Speak([]byte{0x78, 1, 2, 3}, 20) // the louder
+					cat.Speak([]byte{0x78, 1, 2, 3}, 40)
+					time.Sleep(20 * time.Millisecond) // virtual
+				}
+				synctest.Wait()
+				heard := p.take()
+				// Each hears one at a time; all of it comes with a tick of the window.
+				late, of := 0, make(map[string]int)
+				due := make(map[time.Duration]int)
+				for _, h := range heard {
+					due[h.at.Sub(began)%(20*time.Millisecond)]++
+					if h.receiver == "ann" && h.at.Sub(began) > frames*15*time.Millisecond {
+						of[h.talker]++
+					}
+				}
+				most := slices.Max(slices.Collect(maps.Values(due)))
+				if late = len(heard) - most; len(heard) < 3*frames-20 || late > 0 {
+					t.Errorf("%d packets came, %d of them at another moment", len(heard), late)
+				}
+				if c.heard != "" && (of[c.heard] < frames/5 || len(of) != 1) {
+					t.Errorf("in the end ann hears %v, not %s", of, c.heard)
+				}
+				if h := hookStats(p.srv.Snapshot(), "world", "Score"); !c.check(h) {
+					t.Errorf("the metrics say %+v", h)
+				}
+				var profile bytes.Buffer
+				must(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
+				if n := labelledGoroutines(profile.String(), "world", "Score", "village"); n < c.leaks {
+					t.Errorf("%d goroutines are labelled as its own, want %d", n, c.leaks)
+				}
+				close(end)
+				time.Sleep(time.Second) // virtual: it comes back
+			})
+		})
+	}
 }

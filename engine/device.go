@@ -76,9 +76,6 @@ type device struct {
 	// session is the way for media, nil while disconnected. The media path
 	// reads it without a lock.
 	session atomic.Pointer[transport.Session]
-	// hears are those whose tracks it has in a world, nil if there are none. The
-	// list is never changed, only replaced.
-	hears atomic.Pointer[[]*device]
 
 	// What it has of video: the estimates of what gets through in both
 	// directions, the ways to it by SSRC, and the limits of what it may ask for.

@@ -59,7 +59,8 @@ type rounds struct {
 	calls []talking
 	// players are those in worlds; see worldinfo_quality.go.
 	players []player
-	users   []signal.UserQuality // for players
+	users   []signal.UserQuality // for them
+	near    []*device
 }
 
 // talking is a call and the devices in its room at one moment.

@@ -15,6 +15,7 @@ import (
 // player is a device in a world at one moment.
 type player struct {
 	*device
+	seat    *seat
 	worldID string
 }
 
@@ -31,13 +32,14 @@ type ranked struct {
 func (s *Server) inWorlds(into []player) []player {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.worlds) == 0 {
-		return into
-	}
-	for d := range s.devices {
-		if d.call != nil && d.call.world != nil {
-			into = append(into, player{d, d.call.world.cfg.ID})
+	for _, w := range s.worlds {
+		w.mu.Lock()
+		for _, m := range w.members {
+			if st := m.seat.Load(); st != nil {
+				into = append(into, player{st.dev, st, w.cfg.ID})
+			}
 		}
+		w.mu.Unlock()
 	}
 	return into
 }
@@ -51,11 +53,10 @@ func (r *rounds) worlds(now time.Time) {
 		}
 		p.ranked.quality, _ = p.device.quality(now)
 		r.users = append(r.users[:0], signal.UserQuality{UserID: p.userID, Quality: p.ranked.quality})
-		if hears := p.hears.Load(); hears != nil {
-			for _, d := range *hears {
-				if q := d.ranked.quality; q != hooks.QualityUnknown {
-					r.users = append(r.users, signal.UserQuality{UserID: d.userID, Quality: q})
-				}
+		r.near = p.seat.near(r.near[:0])
+		for _, d := range r.near {
+			if q := d.ranked.quality; q != hooks.QualityUnknown {
+				r.users = append(r.users, signal.UserQuality{UserID: d.userID, Quality: q})
 			}
 		}
 		p.tellNear(r.users)
@@ -80,15 +81,12 @@ func (p *player) tellNear(users []signal.UserQuality) {
 	p.conn.out.enqueue(frame)
 }
 
-// noteHears notes whom a member's device hears, for inWorlds. It is for who may
-// change the slots.
-func (m *member) noteHears() {
-	if m.dev == nil {
-		return
+// near appends those whose tracks the seat's device has.
+func (st *seat) near(list []*device) []*device {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for i := range st.slots {
+		list = append(list, st.slots[i].track.owner)
 	}
-	var list []*device
-	for i := range m.slots {
-		list = append(list, m.slots[i].track.owner)
-	}
-	m.dev.hears.Store(&list)
+	return list
 }

@@ -121,7 +121,7 @@ export class Core {
       emit: (event) => this.#mediaEvent(event),
       language: config.language,
     });
-    this.publishing = new Publishing(this.media, this.requests, () => this.#published(), (code, message) => this.error(code, message));
+    this.publishing = new Publishing(config.autoMicrophone, this.media, this.requests, () => this.#published(), (code, message) => this.error(code, message));
   }
 
   /** Signs in, or goes on where the page before had been. Rejects with a CallError. */
@@ -134,7 +134,7 @@ export class Core {
       if (!saved) await takeLock(this.#parts.locks, this.#lock, lockWait);
     }
     this.#saved = saved;
-    this.publishing.micMuted = this.call.micMuted = saved?.micMuted ?? false;
+    this.publishing.micMuted = this.call.micMuted = saved?.micMuted ?? !config.autoMicrophone;
     const started = new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#started?.(new CallError(Code.ConnectTimeout, "the worker does not answer")), startTimeout);
       this.#started = (err) => {

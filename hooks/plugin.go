@@ -16,6 +16,14 @@ import (
 // logged. A decider is never taken off. Slices in a request belong to the one
 // who is asked. A Refusal's Code should be negative; other codes are shown as
 // CodeEnterRefused.
+//
+// What a hook takes and does is in the server's Snapshot under Name: its time,
+// the calls that have not come back, panics, and being late. What it keeps is its
+// own: goroutines that it starts go on after it, and carry its name in profiles;
+// memory is not counted. Of what it was handed it may keep what belongs to it, as
+// said with each; a slice that is the engine's has the next packet or block of the
+// same track in it once the hook has returned, and who still writes there spoils
+// that track and nothing else.
 type Plugin struct {
 	// Name names the plugin in logs and metrics.
 	Name string

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -29,6 +30,8 @@ type hookGuard struct {
 	off      atomic.Bool
 
 	meter *hookMeter // nil: nobody counts
+	// budget is what a call may take. Default hookBudget.
+	budget time.Duration
 	// labels are those of profiles from when the hook runs; nil: none.
 	labels context.Context
 }
@@ -52,13 +55,14 @@ func (g *hookGuard) run(f func()) (ok bool) {
 			}
 			return
 		}
-		if took <= hookBudget {
+		budget := cmp.Or(g.budget, hookBudget)
+		if took <= budget {
 			g.overruns = 0
 			return
 		}
 		g.meter.overran()
 		if g.overruns++; g.overruns >= maxHookOverruns {
-			g.takeOff(fmt.Sprintf("took longer than %v for %d frames in a row", hookBudget, g.overruns))
+			g.takeOff(fmt.Sprintf("took longer than %v %d times in a row", budget, g.overruns))
 		}
 	}()
 	f()

@@ -310,17 +310,21 @@ func (t *track) describe(flow uint64) *signal.Track {
 // publish lets a device send a track into the room it is in.
 func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) {
 	s.mu.Lock()
-	_, err := s.mayPublish(d, req)
+	c, err := s.mayPublish(d, req)
 	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	info := hooks.TrackInfo{CallID: req.CallID, UserID: d.userID, Video: req.Kind == signal.KindVideo}
-	bound, processors := s.bindPacketHooks(info), s.bindProcessors(info)
+	bound := s.bindPacketHooks(info)
+	var processors []*pcmHook
+	if c.world == nil { // which does not mix
+		processors = s.bindProcessors(info)
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.mayPublish(d, req)
+	c, err = s.mayPublish(d, req)
 	if err != nil {
 		return nil, err
 	}
@@ -333,7 +337,7 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	s.trackID++
 	t := &track{
 		id: s.trackID, owner: d, call: c, kind: req.Kind, hooks: bound, processors: processors,
-		metered: req.Kind == signal.KindAudio && s.wantsVolumes() && c.world == nil, member: m,
+		metered: req.Kind == signal.KindAudio && s.wantsVolumes(), member: m,
 		flow: d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
 		class: classAudio, lifetime: audioLifetime,
 	}
@@ -374,6 +378,8 @@ func (s *Server) mayPublish(d *device, req *signal.Publish) (*call, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case req.Kind == signal.KindVideo && c.world != nil:
+		return nil, errWorldVideo
 	case len(d.published) >= maxTracks:
 		return nil, refuse(hooks.CodeRefused, "more than %d tracks", maxTracks)
 	case req.Kind == signal.KindVideo && c.state.Media != hooks.MediaVideo:

@@ -26,33 +26,37 @@ const (
 	hookPathProcessor
 	hookMixProcessor
 	hookSignIn
+	hookScore
 	numHooks
 )
 
 var hookNames = [numHooks]string{
-	"MayCall", "Member", "Admit", "AdmitRoQ", "MayRecord", "Route", "Push", "Observe", "Volumes", "Packet", "Processor", "PathProcessor", "MixProcessor", "SignIn",
+	"MayCall", "Member", "Admit", "AdmitRoQ", "MayRecord", "Route", "Push", "Observe", "Volumes", "Packet", "Processor", "PathProcessor", "MixProcessor", "SignIn", "Score",
 }
 
 // HookStats is what one function of one plugin has taken and done. Those of all
 // plugins with the same name are together.
 type HookStats struct {
-	// Plugin is Plugin.Name, or "server" for ServerConfig.SignIn; Hook is the name
-	// of its field, such as "MayCall" or "Packet".
+	// Plugin is Plugin.Name, "server" for ServerConfig.SignIn, or "world" for
+	// WorldConfig.Score, of all worlds together; Hook is the name of its field, such
+	// as "MayCall" or "Packet".
 	Plugin, Hook string
 	// Time is how long its calls took, in seconds; of Packet and Processor also
-	// those of the functions that they returned. A call is in it when it has come
-	// back.
+	// those of the functions that they returned, and of Score all that was asked at
+	// a time. A call is in it when it has come back.
 	Time Histogram
 	// Running is how many calls have not come back. One that never does, or that
 	// was left alone because it was late, stays here.
 	Running int
 	// Panics, and Late: calls above the time that the hook has (2 s for a decider,
-	// 1 ms for a packet or a block of sound; observers have no limit).
+	// 1 ms for a packet or a block of sound, WorldConfig.Tick for Score; observers
+	// have no limit).
 	Panics, Late uint64
 	// Failed is how often a decider said no, or failed otherwise, without those
 	// that were late.
 	Failed uint64
-	// TakenOff is on how many tracks a media hook was taken off.
+	// TakenOff is on how many tracks a media hook was taken off, or in how many
+	// worlds Score.
 	TakenOff uint64
 }
 

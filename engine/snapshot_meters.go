@@ -25,13 +25,17 @@ type meters struct {
 	rtcpLimited, rtcpBad  atomic.Uint64
 
 	rtt, jitter, lossUp, lossDown histogram
+	worldTicks                    tickMeter
 	signIn                        hookMeter
+	score                         hookMeter // of all worlds that have one
+	scored                        atomic.Bool
 
 	// mu guards what follows. It is the last lock to take, but for a jitter
 	// buffer's.
 	mu       sync.Mutex
 	sessions []*sessionMeter
 	tracks   []*track
+	worlds   map[*World]struct{}
 	past     past
 }
 
@@ -42,6 +46,7 @@ type past struct {
 	mixed    jitter.Stats
 	notOpus  uint64
 	roq      strangerCounts
+	worlds   worldCounts
 }
 
 // traffic counts packets and their bytes.

@@ -31,6 +31,16 @@ test("a page is put into a world, hears who comes and goes, and is taken out", a
   assert.deepEqual(p.take().map((x) => x[0]), ["onEnterRoom", "onUserAudioAvailable"], "and put in again");
 });
 
+test("a page in a world is told how good the connections of those are whom it hears", async (t) => {
+  const p = await page(t, { config: { autoMicrophone: false } });
+  await tell(p, entered, track(1), track(2));
+  p.take();
+  const own = p.client.config?.userID ?? "alice";
+  await tell(p, ["quality", { callID: "w", users: [{ userID: own, quality: 1 }, { userID: "bot2", quality: 3 }, { userID: "far", quality: 6 }], all: true }]);
+  assert.deepEqual(p.take(), [["onNetworkQuality", { userID: own, quality: 1 }, [{ userID: "bot2", quality: 3 }]]]);
+  await tell(p, ["callEnd", { callID: "w", reason: 9 }]);
+});
+
 test("the microphone waits for the first setMicMute(false)", async (t) => {
   const p = await page(t, { config: { autoMicrophone: false } });
   await tell(p, entered);

@@ -27,6 +27,9 @@ const (
 	// levelExtension is the identifier of the audio level header extension
 	// (RFC 6464), the only one that the server passes on.
 	levelExtension = 1
+	// fixedHeader is how long a header is without CSRCs and extensions (RFC 3550
+	// section 5.1).
+	fixedHeader = 12
 
 	// rtcpFlow carries RTCP about all tracks, in both directions.
 	rtcpFlow = 63
@@ -606,7 +609,6 @@ func (t *track) rewrite(packet []byte) (int, *filmLayer) {
 			return 0, nil
 		}
 		payload = payload[:len(payload)-pad]
-		h.Padding = false
 	}
 	if len(payload) == 0 {
 		return 0, nil
@@ -618,12 +620,9 @@ func (t *track) rewrite(packet []byte) (int, *filmLayer) {
 		}
 	}
 	t.level.told, t.level.tells = level, hasLevel
-	h.CSRC = h.CSRC[:0]
-	h.Extension, h.Extensions, h.ExtensionProfile = false, h.Extensions[:0], 0
-	at, err := h.MarshalTo(t.buf[:])
-	if err != nil {
-		return 0, nil
-	}
+	at := copy(t.buf[:fixedHeader], packet)
+	t.buf[0] &= 3 << 6 // the version
+	binary.BigEndian.PutUint32(t.buf[8:], h.SSRC)
 	if hasLevel { // RFC 8285 section 4.2: one word of one-byte extensions
 		t.buf[0] |= 1 << 4
 		at += copy(t.buf[at:], []byte{0xBE, 0xDE, 0, 1, levelExtension << 4, level, 0, 0})

@@ -283,6 +283,7 @@ type track struct {
 	// audience are the users that it is for, nil if it is for all.
 	audience map[string]bool
 	member   *member // whose microphone it is, in a world
+	recode   *recoder
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
@@ -345,6 +346,9 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 			ssrcs = append(ssrcs, s.newSSRC())
 		}
 		t.film = newFilm(t, ssrcs)
+	}
+	if m != nil {
+		t.recode = newRecoder(s, d.userID, t.processor())
 	}
 	t.muted.Store(req.Muted)
 	d.published = append(d.published, t)
@@ -524,7 +528,7 @@ func (t *track) pass(packet []byte, arrival time.Time) int {
 			return n
 		}
 	}
-	if taps := t.taps.Load(); taps != nil {
+	if taps := t.taps.Load(); taps != nil && (t.member == nil || !t.member.hushed.Load()) {
 		t.tapped(*taps, layer, n, arrival)
 	}
 	if layer != nil {
@@ -532,7 +536,9 @@ func (t *track) pass(packet []byte, arrival time.Time) int {
 		return n
 	}
 	if t.member != nil {
-		t.member.w.hold(t, n, arrival)
+		if m := t.recoded(n); m > 0 {
+			t.member.w.hold(t, m, arrival)
+		}
 		return n
 	}
 	if src := t.source.Load(); src != nil {

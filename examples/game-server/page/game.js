@@ -182,7 +182,7 @@ function lines() {
     const side = Math.abs(x) < Math.abs(y) / 2 ? (y < 0 ? "ahead" : "behind") : x < 0 ? "left" : "right";
     const [li, span] = ["li", "span"].map((tag) => document.createElement(tag));
     span.textContent = `${Math.hypot(x, y).toFixed(0)} m, ${side}`;
-    li.append(who, span);
+    li.append(`${who} `, span);
     return li;
   });
 }

@@ -1,6 +1,9 @@
 package audience
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // flags of a player.
 type flags uint8
@@ -40,6 +43,7 @@ type Audience struct {
 	volume   []map[ID]float32  // dB, other than 0
 	volumes  [][NumCategories]float32
 	free     []ID
+	teams    int         // the highest number of a team
 	types    []GroupType // by group
 
 	tables
@@ -93,7 +97,6 @@ func (a *Audience) Add() ID {
 		a.blocked = append(a.blocked, nil)
 		a.volume = append(a.volume, nil)
 		a.volumes = append(a.volumes, [NumCategories]float32{})
-		a.tables.grow(len(a.flag), a.cfg.Voices)
 	}
 	a.at[id], a.right[id] = Vector{}, Vector{0, 1, 0}
 	a.hears[id], a.reach[id] = a.cfg.Range, a.cfg.Range
@@ -104,47 +107,43 @@ func (a *Audience) Add() ID {
 	return id
 }
 
-// Remove takes a player out: who has them as a target, blocked or with a volume
-// has not any more.
-func (a *Audience) Remove(id ID) {
-	a.flag[id] = 0
-	a.counts[id], a.wereCounts[id], a.heard[id] = 0, 0, 0
+// Remove takes players out: who has them as a target, blocked or with a volume
+// has not any more. Many at once cost little more than one.
+func (a *Audience) Remove(ids ...ID) {
+	for _, id := range ids {
+		a.flag[id] = 0
+	}
 	for i := range a.flag {
-		a.forget(i, id)
-		delete(a.blocked[i], id)
-		delete(a.volume[i], id)
-		if p := a.targets[i].Players; len(p) > 0 {
-			out := p[:0:0]
-			for _, t := range p {
-				if t != id {
-					out = append(out, t)
-				}
+		a.forget(i)
+		for _, id := range ids {
+			if len(a.blocked[i])+len(a.volume[i]) == 0 {
+				break
 			}
-			a.targets[i].Players = out
+			delete(a.blocked[i], id)
+			delete(a.volume[i], id)
+		}
+		if p := a.targets[i].Players; slices.ContainsFunc(p, a.absent) {
+			a.targets[i].Players = slices.DeleteFunc(slices.Clone(p), a.absent)
 		}
 	}
-	a.free = append(a.free, id)
+	a.free = append(a.free, ids...)
 }
 
-// forget takes a talker out of what a receiver heard.
-func (a *Audience) forget(r int, t ID) {
+func (a *Audience) absent(id ID) bool { return a.flag[id]&present == 0 }
+
+// forget takes those who are absent out of what a receiver heard.
+func (a *Audience) forget(r int) {
+	if r >= len(a.heard) {
+		return
+	}
 	base := r * a.n
-	for k := range a.counts[r] {
-		if a.found[base+int(k)].talker == t {
-			last := base + int(a.counts[r]) - 1
-			a.found[base+int(k)] = a.found[last]
-			a.counts[r]--
-			break
-		}
+	if a.flag[r]&present == 0 {
+		a.counts[r], a.wereCounts[r], a.heard[r] = 0, 0, 0
+		return
 	}
-	for k := range a.heard[r] {
-		if a.voices[base+int(k)].Talker == t {
-			last := base + int(a.heard[r]) - 1
-			a.voices[base+int(k)] = a.voices[last]
-			a.heard[r]--
-			break
-		}
-	}
+	list, voices := a.found[base:base+int(a.counts[r])], a.voices[base:base+int(a.heard[r])]
+	a.counts[r] = int32(len(slices.DeleteFunc(list, func(f found) bool { return a.absent(f.talker) })))
+	a.heard[r] = int32(len(slices.DeleteFunc(voices, func(v Voice) bool { return a.absent(v.Talker) })))
 }
 
 // Len is one more than the highest ID so far.
@@ -173,7 +172,43 @@ func (a *Audience) SetReach(id ID, metres float32) { a.reach[id] = max(0, min(me
 // SetTeam puts a player into a team; 0 is none. Numbers should be small.
 func (a *Audience) SetTeam(id ID, team uint16) {
 	a.team[id] = team
-	a.tables.teams(int(team))
+	a.teams = max(a.teams, int(team))
+}
+
+// Teams are those that somebody is in or has as a target.
+func (a *Audience) Teams() map[uint16]bool {
+	used := make(map[uint16]bool)
+	for id, f := range a.flag {
+		if f&present != 0 {
+			used[a.team[id]] = true
+			for _, t := range a.targets[id].Teams {
+				used[t] = true
+			}
+		}
+	}
+	return used
+}
+
+// Groups are those that somebody is in or has as a target, or whose type is not
+// the default.
+func (a *Audience) Groups() map[uint16]bool {
+	used := make(map[uint16]bool)
+	for id, f := range a.flag {
+		if f&present != 0 {
+			for _, g := range a.groups[id] {
+				used[g] = true
+			}
+			for _, g := range a.targets[id].Groups {
+				used[g] = true
+			}
+		}
+	}
+	for g, t := range a.types {
+		if t != Normal {
+			used[uint16(g)] = true
+		}
+	}
+	return used
 }
 
 // SetMode says whom a player talks with.
@@ -202,7 +237,6 @@ func (a *Audience) growTypes(group int) {
 	for group >= len(a.types) {
 		a.types = append(a.types, Normal)
 	}
-	a.tables.groupLists(group)
 }
 
 func (a *Audience) regroup(id ID) {

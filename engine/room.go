@@ -281,6 +281,7 @@ type track struct {
 	// audience are the users that it is for, nil if it is for all.
 	audience map[string]bool
 	member   *member // whose microphone it is, in a world
+	recode   *recoder
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
@@ -309,21 +310,17 @@ func (t *track) describe(flow uint64) *signal.Track {
 // publish lets a device send a track into the room it is in.
 func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) {
 	s.mu.Lock()
-	c, err := s.mayPublish(d, req)
+	_, err := s.mayPublish(d, req)
 	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	info := hooks.TrackInfo{CallID: req.CallID, UserID: d.userID, Video: req.Kind == signal.KindVideo}
-	bound := s.bindPacketHooks(info)
-	var processors []*pcmHook
-	if c.world == nil { // which does not mix
-		processors = s.bindProcessors(info)
-	}
+	bound, processors := s.bindPacketHooks(info), s.bindProcessors(info)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err = s.mayPublish(d, req)
+	c, err := s.mayPublish(d, req)
 	if err != nil {
 		return nil, err
 	}
@@ -347,6 +344,9 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 			ssrcs = append(ssrcs, s.newSSRC())
 		}
 		t.film = newFilm(t, ssrcs)
+	}
+	if m != nil {
+		t.recode = newRecoder(s, d.userID, t.processor())
 	}
 	t.muted.Store(req.Muted)
 	d.published = append(d.published, t)
@@ -526,7 +526,7 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 			return
 		}
 	}
-	if taps := t.taps.Load(); taps != nil {
+	if taps := t.taps.Load(); taps != nil && (t.member == nil || !t.member.hushed.Load()) {
 		t.tapped(*taps, layer, n, arrival)
 	}
 	if layer != nil {
@@ -534,7 +534,9 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 		return
 	}
 	if t.member != nil {
-		t.member.w.hold(t, n, arrival)
+		if n = t.recoded(n); n > 0 {
+			t.member.w.hold(t, n, arrival)
+		}
 		return
 	}
 	if src := t.source.Load(); src != nil {

@@ -124,6 +124,8 @@ type World struct {
 	call *call // what the world is to the rest of the server
 	tick *ticker
 	grid grid // of talkers' frames
+	// paths says that plugins may change the sound on the way from one to another.
+	paths bool
 
 	batch worldBatch
 	stage stage
@@ -138,7 +140,9 @@ type World struct {
 	mu      sync.Mutex
 	closed  bool
 	book    *audience.Audience // what the game has said: for Hears, and never ticked
-	members map[string]*member
+	members map[string]*member // sounds among them
+	sounds  []*Sound
+	ears    []*tap // on what players hear
 	teams   names
 	groups  names
 	users   map[string]*standing // what is kept of users, here or not
@@ -158,15 +162,19 @@ type member struct {
 	id     audience.ID
 	handle Handle
 	userID string
+	sound  *Sound // that it is, if it is no player
 
 	spot  spot
-	seat  atomic.Pointer[seat]  // on which they are in, or nil; World.mu to change it
-	track atomic.Pointer[track] // their microphone, or nil; World.mu to change it
+	on    atomic.Pointer[member] // with whom a sound goes, or nil
+	seat  atomic.Pointer[seat]   // on which they are in, or nil; World.mu to change it
+	track atomic.Pointer[track]  // their microphone, or nil; World.mu to change it
 
 	// For the packet handler and the tick.
 	talked atomic.Int64 // when, in Unix nanoseconds
 	loud   atomic.Int32 // in 1/256 dBov
-	placed uint32       // the version of spot that the tick has seen; its own
+	hushed atomic.Bool  // nobody may hear them
+	ears   atomic.Pointer[[]*tap]
+	placed uint32 // the version of spot that the tick has seen; its own
 }
 
 // device is that on which they are in, or nil.
@@ -229,6 +237,8 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	w.measure()
 	w.grid = w.tick.grid(frameTime)
 	w.sending.init()
+	w.paths = s.hasPaths()
+	w.warn()
 	if s.worlds == nil {
 		s.worlds = make(map[string]*World)
 	}
@@ -242,8 +252,9 @@ func (w *World) ID() string { return w.cfg.ID }
 // Join puts users into the world, and returns their handles, in the same order.
 // Those who are not signed in are put in when they do, and stay in when they
 // lose their connection or sign out, until Leave. Errors: ErrBusy if a user
-// rings, is in a call, in another world or in this one; ErrBanned; an *Error for
-// a user ID that is none or a setting out of range. Nobody is put in then.
+// rings, is in a call, in another world or in this one, or a sound of that name
+// plays here; ErrBanned; an *Error for a user ID that is none or a setting out of
+// range. Nobody is put in then.
 func (w *World) Join(players ...Player) ([]Handle, error) {
 	s := w.srv
 	s.mu.Lock()
@@ -263,7 +274,7 @@ func (w *World) Join(players ...Player) ([]Handle, error) {
 		}
 		u := w.users[p.UserID]
 		switch {
-		case s.busy[p.UserID] != nil || seen[p.UserID]:
+		case s.busy[p.UserID] != nil || seen[p.UserID] || w.members[p.UserID] != nil:
 			return nil, fmt.Errorf("%s: %w", p.UserID, ErrBusy)
 		case u != nil && u.banned.After(now):
 			return nil, fmt.Errorf("%s: %w", p.UserID, ErrBanned)
@@ -280,12 +291,31 @@ func (w *World) Join(players ...Player) ([]Handle, error) {
 	for i := range players {
 		p := &players[i]
 		m := &member{w: w, id: w.book.Add(), userID: p.UserID}
-		m.spot.write(p.Position, p.Forward)
+		s.busy[m.userID] = w.call
+		list[i] = m
+		rules[i] = playerRules{Player: *p, id: m.id, team: w.teams.number(p.Team), groups: w.groups.numbers(p.Groups)}
+	}
+	w.add(list, rules)
+	for i, m := range list {
+		handles[i] = m.handle
+		w.admit(m)
+		w.prick(m)
+		for _, d := range s.users[m.userID] {
+			if d.stranger == nil && d.call == nil {
+				w.enter(m, d)
+				break
+			}
+		}
+	}
+	return handles, nil
+}
+
+// add puts members in. Server.mu and mu are held.
+func (w *World) add(list []*member, rules []playerRules) {
+	for i, m := range list {
+		m.spot.write(rules[i].Position, rules[i].Forward)
 		w.stage.add(m)
 		w.members[m.userID] = m
-		s.busy[m.userID] = w.call
-		list[i], handles[i] = m, m.handle
-		rules[i] = playerRules{Player: *p, id: m.id, team: w.teams.number(p.Team), groups: w.groups.numbers(p.Groups)}
 		rules[i].set(w.book)
 	}
 	w.push(func(a *audience.Audience) { // which numbers them as the book has
@@ -302,15 +332,6 @@ func (w *World) Join(players ...Player) ([]Handle, error) {
 		}
 	})
 	w.recall(list)
-	for _, m := range list {
-		for _, d := range s.users[m.userID] {
-			if d.stranger == nil && d.call == nil {
-				w.enter(m, d)
-				break
-			}
-		}
-	}
-	return handles, nil
 }
 
 // maxMetres is the longest range, and the farthest place.
@@ -332,6 +353,9 @@ type playerRules struct {
 	id     audience.ID
 	team   uint16
 	groups [audience.MaxGroups]uint16
+
+	sound bool
+	kept  []audience.ID // who alone hears the sound; nil is everybody
 }
 
 func (p *playerRules) set(a *audience.Audience) {
@@ -349,6 +373,8 @@ func (p *playerRules) set(a *audience.Audience) {
 	a.SetBroadcast(p.id, p.Broadcast)
 	a.SetSpectator(p.id, p.Spectator)
 	a.SetCategory(p.id, p.Category)
+	a.SetCarries(p.id, p.sound)
+	a.Keep(p.id, p.kept)
 }
 
 // Leave takes users out of the world; their clients are told that the server
@@ -394,17 +420,20 @@ func (w *World) find(userIDs []string) ([]*member, error) {
 	return list, nil
 }
 
-// drop takes members out. Server.mu and mu are held.
+// drop takes members out, and the sounds that are on them. Server.mu and mu are
+// held.
 func (w *World) drop(list []*member) {
+	list = w.carried(list)
 	ids := make([]audience.ID, 0, len(list))
 	for _, m := range list {
 		if w.members[m.userID] != m { // named twice
 			continue
 		}
 		w.exit(m, hooks.EndByServer)
+		w.hush(m)
 		delete(w.members, m.userID)
 		w.stage.remove(m)
-		if w.srv.busy[m.userID] == w.call {
+		if m.sound == nil && w.srv.busy[m.userID] == w.call {
 			delete(w.srv.busy, m.userID)
 		}
 		ids = append(ids, m.id)
@@ -494,6 +523,7 @@ func (w *World) close() {
 	}
 	w.drop(slices.Collect(maps.Values(w.members)))
 	w.closed = true
+	w.call.room.endTaps()
 	w.tick.remove()
 	w.srv.meters.endWorld(w)
 	delete(w.srv.worlds, w.cfg.ID)
@@ -517,7 +547,7 @@ func (w *World) Hears(receiver, talker string) audience.Reason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r, t := w.members[receiver], w.members[talker]
-	if r == nil || t == nil || !r.connected() || !t.connected() {
+	if r == nil || t == nil || !r.connected() || t.sound == nil && !t.connected() {
 		return audience.Nothing
 	}
 	for _, m := range []*member{r, t} {

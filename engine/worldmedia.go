@@ -60,14 +60,20 @@ type spoken struct {
 type worldCounters struct {
 	workedOut, packets, batches atomic.Uint64
 	full, tooLarge              atomic.Uint64 // packets of talkers, dropped
+	behind, unchanged           atomic.Uint64 // packets on paths, dropped
 	busy                        atomic.Int64  // ns
 	talkers, voices             atomic.Int64  // now
+}
+
+func (s *worldCounters) dropped() uint64 {
+	return s.full.Load() + s.tooLarge.Load() + s.behind.Load() + s.unchanged.Load()
 }
 
 // WorldStats counts what a world does.
 type WorldStats struct {
 	// Players are in the world, of whom Connected are signed in; Talkers talked
-	// at the last tick, and Voices is by how many they are heard, in all.
+	// at the last tick, sounds among them, and Voices is by how many they are
+	// heard, in all.
 	Players, Connected, Talkers, Voices int
 	// Announced is how many tracks players have, in all.
 	Announced int
@@ -76,8 +82,9 @@ type WorldStats struct {
 	Ticks uint64
 	Busy  time.Duration
 	// Packets were handed to receivers' sessions, in so many Batches: each leaves
-	// as one datagram where it fits. Dropped came from talkers and were too many
-	// or too long.
+	// as one datagram where it fits. Dropped are packets of talkers that were too
+	// many or too long, and packets to players that hooks on the way could not
+	// change or not in time.
 	Packets, Batches, Dropped uint64
 }
 
@@ -86,10 +93,10 @@ func (w *World) Stats() WorldStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	st := WorldStats{
-		Players: len(w.members), Talkers: int(w.stats.talkers.Load()), Voices: int(w.stats.voices.Load()),
+		Players: len(w.members) - len(w.sounds), Talkers: int(w.stats.talkers.Load()), Voices: int(w.stats.voices.Load()),
 		Announced: int(w.announced.Load()),
 		Ticks:     w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
-		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.full.Load() + w.stats.tooLarge.Load(),
+		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped(),
 	}
 	for _, m := range w.members {
 		if m.seat.Load() != nil {
@@ -215,7 +222,12 @@ func (w *World) update(now time.Time) {
 		if m == nil {
 			continue
 		}
-		if at, forward, version := m.spot.read(); version != m.placed && version%2 == 0 {
+		if may := w.aud.CanTalk(m.id); m.hushed.Load() == may {
+			m.hushed.Store(!may)
+		}
+		if on := m.on.Load(); on != nil {
+			w.follow(m, on)
+		} else if at, forward, version := m.spot.read(); version != m.placed && version%2 == 0 {
 			w.aud.Place(m.id, at, forward)
 			m.placed = version
 		}
@@ -270,6 +282,7 @@ type slot struct {
 	offset uint16 // what is taken off the talker's numbers
 	from   uint16 // the oldest that may pass
 	top    uint16 // the newest number that was sent
+	path   *path  // where plugins may change the sound, or nil
 }
 
 // pass gives a packet the number with which it is sent. What a player did not
@@ -317,6 +330,9 @@ func (st *seat) end() {
 	if !st.over {
 		st.over = true
 		st.m.w.announced.Add(-int64(len(st.slots)))
+		for i := range st.slots {
+			st.slots[i].path.end()
+		}
 	}
 }
 
@@ -346,7 +362,7 @@ func (st *seat) slot(t *track, talker audience.ID) *slot {
 	if st.over {
 		return nil
 	}
-	st.slots = append(st.slots, slot{track: t, talker: talker, flow: st.freeFlow()})
+	st.slots = append(st.slots, slot{track: t, talker: talker, flow: st.freeFlow(), path: st.newPath(t)})
 	st.m.w.announced.Add(1)
 	s := &st.slots[len(st.slots)-1]
 	d := t.describe(s.flow)
@@ -376,6 +392,7 @@ func (st *seat) endSlot(i int) {
 	if st.over {
 		return
 	}
+	st.slots[i].path.end()
 	st.dev.tell(signal.TypeTrackEnded, signal.TrackRef{TrackID: st.slots[i].track.id})
 	st.slots = slices.Delete(st.slots, i, i+1)
 	st.m.w.announced.Add(-1)
@@ -422,7 +439,7 @@ func (w *World) sweep() {
 func (w *World) publish(m *member, t *track) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m.track.Store(t)
+	w.begun(m, t)
 }
 
 // memberFor is the member that a device publishes for. Server.mu is held.
@@ -449,6 +466,9 @@ func (w *World) unpublish(t *track) {
 // dropTrack is unpublish with mu held, too.
 func (w *World) dropTrack(t *track) {
 	t.member.track.CompareAndSwap(t, nil)
+	if r := w.call.room; slices.Contains(r.tracks, t) {
+		r.tracks = slices.DeleteFunc(r.tracks, func(x *track) bool { return x == t })
+	}
 	t.close()
 	w.ended.Store(true)
 	w.tick.start()

@@ -14,8 +14,9 @@ import (
 
 // A Placement is where a player is now.
 type Placement struct {
-	// Player is the handle of Join, and UserID the user where there is none:
-	// handles save a map's look-up for each.
+	// Player is the handle of Join, and UserID the user, or the sound
+	// (PlayConfig.UserID), where there is none: handles save a map's look-up for
+	// each.
 	Player Handle
 	UserID string
 	// Position is in metres. Forward is which way they look, and need not be of
@@ -69,6 +70,9 @@ func (s *stage) add(m *member) {
 func (s *stage) where(m *member) (at, forward audience.Vector) {
 	s.mu.Lock() // nobody writes
 	defer s.mu.Unlock()
+	if on := m.on.Load(); on != nil {
+		m = on
+	}
 	at, forward, _ = m.spot.read()
 	return at, forward
 }
@@ -100,6 +104,9 @@ func (s *stage) move(placements []Placement) error {
 			bad = checkPlace(p.Position, p.Forward)
 		default:
 			m.spot.write(p.Position, p.Forward)
+			if m.sound != nil {
+				m.on.Store(nil)
+			}
 		}
 	}
 	if absent > 0 {

@@ -102,6 +102,7 @@ func (w *World) sendTo(m *member, h *hand) {
 		return
 	}
 	b := &w.sending.batch
+	ears := m.ears.Load()
 	out := h.out[:0]
 	for i := range heard {
 		v := &heard[i]
@@ -133,7 +134,15 @@ func (w *World) sendTo(m *member, h *hand) {
 			}
 			p[2], p[3] = byte(seq>>8), byte(seq)
 			h.bytes[s.space], h.bytes[s.space+1] = byte(v.Gain), byte(v.Pan)
-			out = append(out, transport.Packet{Flow: sl.flow, Class: classAudio, Deadline: s.arrival.Add(audioLifetime), Payload: p})
+			one := transport.Packet{Flow: sl.flow, Class: classAudio, Deadline: s.arrival.Add(audioLifetime), Payload: p}
+			if sl.path != nil && sl.path.active.Load() {
+				sl.path.take(*sess, s, v, one)
+				continue
+			}
+			if ears != nil {
+				overhear(*ears, s, p, v)
+			}
+			out = append(out, one)
 			if h.sent++; len(out) == len(h.out) {
 				(*sess).SendBatch(out)
 				out = h.out[:0]

@@ -16,6 +16,7 @@ const (
 	spectates
 	isolated // in an isolated group
 	closed   // in a group whose members are not heard outside
+	carries  // heard as far as they reach, whatever the range of who hears
 )
 
 // An Audience is a world's players, and who hears whom as of the last Tick. It
@@ -42,6 +43,7 @@ type Audience struct {
 	blocked  []map[ID]struct{} // whom a player does not want to hear
 	volume   []map[ID]float32  // dB, other than 0
 	volumes  [][NumCategories]float32
+	kept     []map[ID]struct{} // who alone may hear a talker; nil is everybody
 	free     []ID
 	teams    int         // the highest number of a team
 	types    []GroupType // by group
@@ -97,6 +99,7 @@ func (a *Audience) Add() ID {
 		a.blocked = append(a.blocked, nil)
 		a.volume = append(a.volume, nil)
 		a.volumes = append(a.volumes, [NumCategories]float32{})
+		a.kept = append(a.kept, nil)
 	}
 	a.at[id], a.right[id] = Vector{}, Vector{0, 1, 0}
 	a.hears[id], a.reach[id] = a.cfg.Range, a.cfg.Range
@@ -104,6 +107,7 @@ func (a *Audience) Add() ID {
 	a.flag[id], a.mutes[id], a.category[id], a.priority[id] = present, 0, Players, 0
 	a.level[id], a.targets[id] = -40, Targets{}
 	a.blocked[id], a.volume[id], a.volumes[id] = nil, nil, [NumCategories]float32{}
+	a.kept[id] = nil
 	return id
 }
 
@@ -116,11 +120,12 @@ func (a *Audience) Remove(ids ...ID) {
 	for i := range a.flag {
 		a.forget(i)
 		for _, id := range ids {
-			if len(a.blocked[i])+len(a.volume[i]) == 0 {
+			if len(a.blocked[i])+len(a.volume[i])+len(a.kept[i]) == 0 {
 				break
 			}
 			delete(a.blocked[i], id)
 			delete(a.volume[i], id)
+			delete(a.kept[i], id)
 		}
 		if p := a.targets[i].Players; slices.ContainsFunc(p, a.absent) {
 			a.targets[i].Players = slices.DeleteFunc(slices.Clone(p), a.absent)
@@ -275,6 +280,30 @@ func (a *Audience) SetListening(id ID, on bool) { a.set(id, listening, on) }
 // SetBroadcast makes a player heard by all.
 func (a *Audience) SetBroadcast(id ID, on bool) { a.set(id, broadcasts, on) }
 
+// SetCarries makes a player heard by those near as far as they reach, whatever
+// the range of who hears: a sound of the game's.
+func (a *Audience) SetCarries(id ID, on bool) { a.set(id, carries, on) }
+
+// Keep keeps a talker for some receivers: nobody else hears them, whatever else
+// holds. nil is everybody.
+func (a *Audience) Keep(talker ID, receivers []ID) {
+	a.kept[talker] = nil
+	if receivers == nil {
+		return
+	}
+	a.kept[talker] = make(map[ID]struct{}, len(receivers))
+	for _, r := range receivers {
+		a.kept[talker][r] = struct{}{}
+	}
+}
+
+// Admit adds a receiver to those whom a talker is kept for, if they are.
+func (a *Audience) Admit(talker, receiver ID) {
+	if k := a.kept[talker]; k != nil {
+		k[receiver] = struct{}{}
+	}
+}
+
 // SetSpectator makes a player hear, and not be heard.
 func (a *Audience) SetSpectator(id ID, on bool) { a.set(id, spectates, on) }
 
@@ -353,7 +382,7 @@ func (a *Audience) Hears(receiver, talker ID) Reason {
 	if receiver == talker || !a.CanHear(receiver) || !a.CanTalk(talker) || a.volumeOf(receiver, talker) <= silence/2 {
 		return Nothing
 	}
-	if _, no := a.blocked[receiver][talker]; no {
+	if _, no := a.blocked[receiver][talker]; no || a.keeps(receiver, talker) {
 		return Nothing
 	}
 	return a.Reason(receiver, talker)
@@ -380,12 +409,30 @@ func (a *Audience) Reason(r, t ID) Reason {
 	case aimed:
 		return Target
 	case a.flag[r]&isolated == 0 && a.flag[t]&closed == 0 && a.mode[r] == World && a.mode[t] == World:
-		limit := min(a.hears[r]*a.hears[r], a.reach[t]*a.reach[t])
+		limit := min(a.rangeOf(r, t), a.reach[t]*a.reach[t])
 		if d := distance2(a.at[r], a.at[t]); d <= limit && limit > 0 {
 			return Near
 		}
 	}
 	return Nothing
+}
+
+// keeps reports whether a talker is kept for others than a receiver.
+func (a *Audience) keeps(r, t ID) bool {
+	k := a.kept[t]
+	if k == nil {
+		return false
+	}
+	_, in := k[r]
+	return !in
+}
+
+// rangeOf is from how far a receiver hears a talker, squared.
+func (a *Audience) rangeOf(r, t ID) float32 {
+	if a.flag[t]&carries != 0 {
+		return maxRange * maxRange
+	}
+	return a.hears[r] * a.hears[r]
 }
 
 func (a *Audience) together(r, t ID) bool {

@@ -252,12 +252,12 @@ func (a *Audience) offerNear(t ID) {
 	if !(reach > 0) {
 		return
 	}
-	reach2 := reach * reach
+	reach2, alone := reach*reach, a.flag[t]&carries != 0
 	x0, x1 := a.cell(at[0]-reach), a.cell(at[0]+reach)
 	y0, y1 := a.cell(at[1]-reach), a.cell(at[1]+reach)
 	if (float64(x1)-float64(x0)+1)*(float64(y1)-float64(y0)+1) > float64(len(a.grid)) {
 		for i := range a.grid {
-			a.offerSpot(&a.grid[i], t, at, reach2)
+			a.offerSpot(&a.grid[i], t, at, reach2, alone)
 		}
 		return
 	}
@@ -266,16 +266,22 @@ func (a *Audience) offerNear(t ID) {
 			b := a.bucketOf(x, y)
 			for i := a.cells[b]; i < a.cells[b+1]; i++ {
 				if s := &a.grid[i]; s.x == x && s.y == y {
-					a.offerSpot(s, t, at, reach2)
+					a.offerSpot(s, t, at, reach2, alone)
 				}
 			}
 		}
 	}
 }
 
-func (a *Audience) offerSpot(s *spot, t ID, at Vector, reach2 float32) {
+// offerSpot is for one who is near enough for reach2 and, unless that is alone
+// what counts, for their own range.
+func (a *Audience) offerSpot(s *spot, t ID, at Vector, reach2 float32, alone bool) {
 	d := distance2(s.at, at)
-	if limit := min(s.range2, reach2); d <= limit && limit > 0 {
+	limit := reach2
+	if !alone {
+		limit = min(s.range2, reach2)
+	}
+	if d <= limit && limit > 0 {
 		a.offer(s.id, t, Near, d, limit)
 	}
 }
@@ -293,7 +299,7 @@ func (a *Audience) offer(r, t ID, why Reason, near, limit float32) {
 			return
 		}
 	}
-	if a.volumeOf(r, t) <= silence/2 {
+	if a.volumeOf(r, t) <= silence/2 || a.keeps(r, t) {
 		return
 	}
 	c := found{talker: t, reason: why, near: near, limit: limit}

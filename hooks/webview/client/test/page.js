@@ -1,6 +1,6 @@
 // A page with a server that a test plays.
 
-import { dialWith } from "../client.js";
+import { dialWith } from "../dial.js";
 import { Host } from "../net/host.js";
 import { FakeServer, fakeMedia, settle } from "./fake.js";
 

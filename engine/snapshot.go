@@ -89,6 +89,8 @@ type Traffic struct{ Audio, Video, RTCP, Control transport.Traffic }
 //	mix      late, duplicate, discarded (overflow, resynchronisation), undecodable,
 //	         not Opus
 //	world    of talkers in worlds, before anybody got them: queue full, too large
+//	path     to players of worlds, through hooks on sound: queue full (the hooks
+//	         are too slow), not changed (not Opus, or after a later one)
 //	events   queue full (of a plugin's Observe)
 //	roq      of foreign endpoints: no flow (for a track to it), wrong payload type,
 //	         other SSRC, malformed, too large, late, unwanted, too many (RTCP)
@@ -130,6 +132,7 @@ func (s *Server) Snapshot() Snapshot {
 	out.LossUp, out.LossDown = m.lossUp.show(lossScale), m.lossDown.show(lossScale)
 	out.TickTime, out.TickLateness = s.clock.meter.time.show(tickScale), s.clock.meter.lateness.show(latenessScale)
 
+	out.Worlds.Decoded, out.Worlds.Encoded = m.recoded.decoded.Load(), m.recoded.encoded.Load()
 	out.Worlds.TickTime, out.Worlds.TickLateness = m.worldTicks.time.show(tickScale), m.worldTicks.lateness.show(latenessScale)
 
 	out.Hooks = append(out.Hooks, m.signIn.show("server", hookSignIn))
@@ -219,6 +222,8 @@ func (s *Server) drops(sum *past) (list []Drop) {
 	add("mix", "audio", "not Opus", sum.notOpus)
 	add("world", "audio", "queue full", sum.worlds.full)
 	add("world", "audio", "too large", sum.worlds.tooLarge)
+	add("path", "audio", "queue full", sum.worlds.behind)
+	add("path", "audio", "not changed", sum.worlds.unchanged)
 	add("events", "", "queue full", s.DroppedEvents())
 	roq := &sum.roq
 	add("roq", "", "no flow", roq.unsent)

@@ -26,6 +26,7 @@ type meters struct {
 
 	rtt, jitter, lossUp, lossDown histogram
 	worldTicks                    tickMeter
+	recoded                       struct{ decoded, encoded atomic.Uint64 } // in worlds
 	signIn                        hookMeter
 	score                         hookMeter // of all worlds that have one
 	scored                        atomic.Bool

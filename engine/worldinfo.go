@@ -22,6 +22,9 @@ type WorldsStats struct {
 	// ServerConfig.BundleWindow while anybody talks: what was said is handed to who
 	// hears it, and once in a WorldConfig.Tick who hears whom is worked out first.
 	TickTime, TickLateness Histogram
+	// Decoded and Encoded are packets that were decoded and encoded for hooks on
+	// sound (Plugin.Processor and PathProcessor).
+	Decoded, Encoded uint64
 }
 
 // addWorlds counts what worlds are now.
@@ -44,8 +47,9 @@ func (out *Snapshot) addWorlds(worlds []*World) {
 
 // worldCounts is what a world, or many, have counted.
 type worldCounts struct {
-	workedOut, packets, batches, full, tooLarge uint64
-	busy                                        time.Duration
+	workedOut, packets, batches       uint64
+	full, tooLarge, behind, unchanged uint64
+	busy                              time.Duration
 }
 
 func (c *worldCounts) add(w *World) {
@@ -55,12 +59,14 @@ func (c *worldCounts) add(w *World) {
 	c.batches += s.batches.Load()
 	c.full += s.full.Load()
 	c.tooLarge += s.tooLarge.Load()
+	c.behind += s.behind.Load()
+	c.unchanged += s.unchanged.Load()
 	c.busy += time.Duration(s.busy.Load())
 }
 
 func (c *worldCounts) show(out *WorldsStats) {
 	out.Ticks, out.Busy = c.workedOut, c.busy
-	out.Packets, out.Batches, out.Dropped = c.packets, c.batches, c.full+c.tooLarge
+	out.Packets, out.Batches, out.Dropped = c.packets, c.batches, c.full+c.tooLarge+c.behind+c.unchanged
 }
 
 // measure makes a new world's work show in the server's snapshots and in

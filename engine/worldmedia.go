@@ -60,8 +60,13 @@ type spoken struct {
 type worldCounters struct {
 	workedOut, packets, batches atomic.Uint64
 	full, tooLarge              atomic.Uint64 // packets of talkers, dropped
+	behind, unchanged           atomic.Uint64 // packets on paths, dropped
 	busy                        atomic.Int64  // ns
 	talkers, voices             atomic.Int64  // now
+}
+
+func (s *worldCounters) dropped() uint64 {
+	return s.full.Load() + s.tooLarge.Load() + s.behind.Load() + s.unchanged.Load()
 }
 
 // WorldStats counts what a world does.
@@ -77,8 +82,9 @@ type WorldStats struct {
 	Ticks uint64
 	Busy  time.Duration
 	// Packets were handed to receivers' sessions, in so many Batches: each leaves
-	// as one datagram where it fits. Dropped came from talkers and were too many
-	// or too long.
+	// as one datagram where it fits. Dropped are packets of talkers that were too
+	// many or too long, and packets to players that hooks on the way could not
+	// change or not in time.
 	Packets, Batches, Dropped uint64
 }
 
@@ -90,7 +96,7 @@ func (w *World) Stats() WorldStats {
 		Players: len(w.members) - len(w.sounds), Talkers: int(w.stats.talkers.Load()), Voices: int(w.stats.voices.Load()),
 		Announced: int(w.announced.Load()),
 		Ticks:     w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
-		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.full.Load() + w.stats.tooLarge.Load(),
+		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped(),
 	}
 	for _, m := range w.members {
 		if m.seat.Load() != nil {

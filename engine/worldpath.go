@@ -123,7 +123,7 @@ func (p *path) take(sess transport.Session, s *spoken, v *audience.Voice, out tr
 	select {
 	case p.queue <- it:
 	default: // the hooks are too slow
-		p.w.stats.dropped.Add(1)
+		p.w.stats.behind.Add(1)
 	}
 }
 
@@ -131,7 +131,7 @@ func (p *path) send(r *recoder, it *pathItem) {
 	at := payloadOf(it.buf[:])
 	n := r.recode(binary.BigEndian.Uint16(it.buf[2:]), it.buf[at:it.n], it.buf[at:])
 	if n == 0 {
-		p.w.stats.dropped.Add(1)
+		p.w.stats.unchanged.Add(1)
 		return
 	}
 	if p.over() {
@@ -141,6 +141,8 @@ func (p *path) send(r *recoder, it *pathItem) {
 	if ears := p.m.ears.Load(); ears != nil {
 		overhear(*ears, &it.s, packet, &it.voice)
 	}
+	p.w.stats.packets.Add(1)
+	p.w.stats.batches.Add(1)
 	it.sess.Send(transport.Packet{Flow: it.flow, Class: classAudio, Deadline: it.deadline, Payload: packet})
 }
 

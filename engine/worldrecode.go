@@ -58,6 +58,7 @@ func (r *recoder) recode(seq uint16, payload, out []byte) int {
 	if err != nil {
 		return 0 // hostile, or damaged
 	}
+	r.srv.meters.recoded.decoded.Add(1)
 	pcm := r.pcm[:n]
 	enc := r.encoder(time.Duration(n) * time.Second / codec.SampleRate)
 	if enc == nil {
@@ -71,6 +72,7 @@ func (r *recoder) recode(seq uint16, payload, out []byte) int {
 		r.fail("encoding", err)
 		return 0
 	}
+	r.srv.meters.recoded.encoded.Add(1)
 	return k
 }
 

@@ -40,9 +40,9 @@ var wanted = map[string][]string{
 	"jitter, loss and RTT histograms": {"earshot_jitter_seconds", "earshot_loss_ratio received", "earshot_loss_ratio sent", "earshot_rtt_seconds"},
 	"mix tick time and lateness":      {"earshot_mix_tick_seconds", "earshot_mix_lateness_seconds", "earshot_mix_ticks_total", "earshot_mixes"},
 	"the same of worlds":              {"earshot_world_tick_seconds", "earshot_world_lateness_seconds"},
-	"encode and decode counts":        {"earshot_mix_encoded_frames_total", "earshot_mix_decoded_frames_total", "earshot_mix_packets_total"},
+	"encode and decode counts":        {"earshot_mix_encoded_frames_total", "earshot_mix_decoded_frames_total", "earshot_mix_packets_total", "earshot_world_decoded_packets_total", "earshot_world_encoded_packets_total"},
 	"jitter buffers":                  {"earshot_jitter_buffer_packets_total received", "earshot_jitter_buffer_packets_total played", "earshot_jitter_buffer_sound_seconds_total decoded"},
-	"hook time":                       {"earshot_hook_seconds Packet deaf", "earshot_hook_seconds MayCall door", "earshot_hook_seconds Observe loud", "earshot_hook_seconds Score world", "earshot_hook_seconds SignIn server"},
+	"hook time":                       {"earshot_hook_seconds Packet deaf", "earshot_hook_seconds Processor robot", "earshot_hook_seconds MayCall door", "earshot_hook_seconds Observe loud", "earshot_hook_seconds Score world", "earshot_hook_seconds SignIn server"},
 	"hook panics":                     {"earshot_hook_panics_total Observe loud", "earshot_hook_panics_total Score world", "earshot_hook_failures_total MayCall door", "earshot_hook_take_offs_total Score world"},
 	"sign-ins and calls":              {"earshot_sign_ins_total", "earshot_refusals_total usersig_check_failed", "earshot_calls_started_total"},
 }
@@ -53,7 +53,7 @@ var alsoThere = []string{
 	"earshot_drops_total rtcp send queue_full", "earshot_drops_total video send queue_full", "earshot_drops_total  receive malformed", "earshot_drops_total  receive unknown_flow",
 	"earshot_drops_total audio track refused", "earshot_drops_total audio track not_chosen", "earshot_drops_total video track hook",
 	"earshot_drops_total rtcp rtcp too_many", "earshot_drops_total audio mix late", "earshot_drops_total  events queue_full",
-	"earshot_drops_total audio world queue_full", "earshot_drops_total audio world too_large", "earshot_drops_total  roq no_flow",
+	"earshot_drops_total audio world queue_full", "earshot_drops_total audio world too_large", "earshot_drops_total audio path queue_full", "earshot_drops_total audio path not_changed", "earshot_drops_total  roq no_flow",
 	"earshot_queued_packets audio", "earshot_queued_packets video", "earshot_hook_running Packet deaf", "earshot_hook_late_total Packet deaf",
 	"earshot_mix_late_ticks_total", "earshot_mix_skipped_ticks_total", "earshot_resumes_total", "earshot_calls_ended_total hangup",
 }
@@ -108,6 +108,12 @@ func TestWhatOperatorsAskedFor(t *testing.T) {
 						return errors.New("no")
 					}
 					return nil
+				}},
+				{Name: "robot", Processor: func(tr hooks.TrackInfo) hooks.PCMHook {
+					if tr.UserID != "gina" {
+						return nil
+					}
+					return func([]int16) {}
 				}},
 				{Name: "loud", Observe: func(hooks.Event) { panic("oh") }},
 				{Name: "deaf", Packet: func(tr hooks.TrackInfo) hooks.PacketHook {

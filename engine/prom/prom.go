@@ -223,6 +223,8 @@ var metrics = []metric{
 	counter("world_workings", "How often it was worked out who hears whom in a world.", plain(func(s *engine.Snapshot) uint64 { return s.Worlds.Ticks })),
 	counter("world_packets", "Packets of players' voices to those who hear them.", plain(func(s *engine.Snapshot) uint64 { return s.Worlds.Packets })),
 	counter("world_batches", "How often a player was handed packets, one or several at a time.", plain(func(s *engine.Snapshot) uint64 { return s.Worlds.Batches })),
+	counter("world_decoded_packets", "Packets in worlds that were decoded for hooks on sound.", plain(func(s *engine.Snapshot) uint64 { return s.Worlds.Decoded })),
+	counter("world_encoded_packets", "Packets in worlds that were encoded again.", plain(func(s *engine.Snapshot) uint64 { return s.Worlds.Encoded })),
 	histogram("world_tick_seconds", "How long a tick of a world took.", func(s *engine.Snapshot, to *sink) { to.histogram(s.Worlds.TickTime) }),
 	histogram("world_lateness_seconds", "How long after it was due a tick of a world was done.", func(s *engine.Snapshot, to *sink) { to.histogram(s.Worlds.TickLateness) }),
 

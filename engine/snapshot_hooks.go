@@ -66,20 +66,19 @@ type hookMeter struct {
 	labels                         context.Context // of goroutines that run the hook alone
 	used                           bool            // set before the server runs
 	time                           histogram
-	running                        atomic.Int64
+	begun                          atomic.Uint64
 	panics, late, failed, takenOff atomic.Uint64
 }
 
 // begin is called before the hook, end with the time when it has come back.
 func (m *hookMeter) begin() {
 	if m != nil {
-		m.running.Add(1)
+		m.begun.Add(1)
 	}
 }
 
 func (m *hookMeter) end(took time.Duration) {
 	if m != nil {
-		m.running.Add(-1)
 		m.time.observe(hookScale, int64(took))
 	}
 }
@@ -157,10 +156,12 @@ func (ms *hookMeters) show(list []HookStats, plugin string) []HookStats {
 }
 
 func (m *hookMeter) show(plugin string, k hookKind) HookStats {
-	return HookStats{
-		Plugin: plugin, Hook: hookNames[k], Time: m.time.show(hookScale), Running: int(m.running.Load()),
+	out := HookStats{
+		Plugin: plugin, Hook: hookNames[k], Time: m.time.show(hookScale),
 		Panics: m.panics.Load(), Late: m.late.Load(), Failed: m.failed.Load(), TakenOff: m.takenOff.Load(),
 	}
+	out.Running = int(m.begun.Load() - out.Time.Count()) // read last: not below 0
+	return out
 }
 
 // addHook appends a hook's figures, or adds them to those of the same name.

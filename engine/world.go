@@ -107,6 +107,11 @@ var ErrBanned = errors.New("banned from the world")
 // loud and from which side, and never with where. Its methods may be called
 // from any goroutine, and are made for a game loop: they wait for nothing that
 // has to do with media. A world always forwards, it does not mix.
+//
+// Server.Play plays sounds in it, and the server's taps tell what is said and heard
+// there, by its ID. A plugin's Packet, Processor and PathProcessor hold there, too;
+// its MixProcessor does not. Characters of the game's own are clients by
+// Server.Pipe, whom the game lets join like all others.
 type World struct {
 	// What the game says and what the tick does are apart, so that neither waits
 	// for the other. The game's methods hold mu, which the tick does not take:

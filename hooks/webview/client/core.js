@@ -311,7 +311,7 @@ export class Core {
   #tellQualities(qualities) {
     const of = (/** @type {string} */ userID) => ({ userID, quality: qualities.get(userID) ?? 0 });
     // In a world nobody is known of but by their track.
-    const users = new Set([...this.call.seat.users, ...[...this.tracks.values()].map((t) => t.userID)]);
+    const users = new Set([...this.call.seat.users, ...this.tracks.all.map((t) => t.userID)]);
     const remote = [...users].filter((u) => qualities.has(u)).map(of);
     this.callbacks.post("onNetworkQuality", of(this.config.userID), remote);
   }

@@ -152,6 +152,8 @@ processor() { sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo 2>/dev/null | head
 	echo "The same figures as benchstat reads them, with the command that gives each, are in"
 	echo "[raw.txt](raw.txt)."
 	echo
+	echo "## Tables"
+	echo
 	"$tmp/bin/report" -plots bench "$raw"
 	cat "$tmp/curve" "$tmp/locks" 2>/dev/null || true
 	if [ -s "$NETWORK_TABLE" ]; then

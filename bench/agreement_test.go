@@ -67,7 +67,7 @@ func BenchmarkAgreement(b *testing.B) {
 				only hooks.RoomMode
 			}{
 				{"participants-per-core", perCore, ""},
-				{"packets-per-second", packetsPerSecond, ""},
+				{"frames-per-second", framesPerSecond, ""},
 				{"delay-p50-ms", func(all []load.Result) float64 { return meanMS(all, p50) }, hooks.ModeForward},
 				{"delay-p99-ms", func(all []load.Result) float64 { return meanMS(all, p99) }, hooks.ModeForward},
 				{"encodes-per-second", encodesPerSecond, hooks.ModeMix},
@@ -96,10 +96,10 @@ func perCore(all []load.Result) float64 {
 	return people / cores
 }
 
-func packetsPerSecond(all []load.Result) float64 {
+func framesPerSecond(all []load.Result) float64 {
 	var n, s float64
 	for _, r := range all {
-		n, s = n+float64(r.Packets), s+r.Window.Seconds()
+		n, s = n+float64(r.Frames), s+r.Window.Seconds()
 	}
 	return n / s
 }

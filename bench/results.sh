@@ -2,7 +2,7 @@
 # Runs the benchmarks and writes, beside this file, raw.txt (their output, as
 # benchstat reads it), RESULTS.md (tables) and the plots in it.
 #
-#   bench/results.sh        what is judged, in short runs: nine minutes on 2 cores
+#   bench/results.sh        what is judged, in short runs, for ten minutes at most on 2 cores
 #   bench/results.sh full   all rows at length, how a room's cost grows, what waits
 #                           for locks, and the forwarders of others, if there is a
 #                           network to fetch them
@@ -151,6 +151,8 @@ processor() { sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo 2>/dev/null | head
 	echo
 	echo "The same figures as benchstat reads them, with the command that gives each, are in"
 	echo "[raw.txt](raw.txt)."
+	echo
+	echo "## Tables"
 	echo
 	"$tmp/bin/report" -plots bench "$raw"
 	cat "$tmp/curve" "$tmp/locks" 2>/dev/null || true

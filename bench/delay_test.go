@@ -1,8 +1,6 @@
 package bench
 
 import (
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,7 +14,7 @@ import (
 // with the engine's window, with talkers whose frames are steered and with some
 // whose are not. Without ROOM_SECONDS there is a small room for a second.
 func BenchmarkServerDelay(b *testing.B) {
-	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
+	seconds := roomSeconds()
 	cfg := load.Config{Mode: hooks.ModeForward, Delays: true, Users: 50, Talkers: 5, Duration: time.Duration(seconds) * time.Second}
 	windows, least := windows(), 0.99
 	if seconds == 0 {
@@ -47,8 +45,6 @@ func BenchmarkServerDelay(b *testing.B) {
 			}
 			return median(all)
 		}
-		p50 := func(r load.Result) time.Duration { return r.Delay.P50 }
-		p99 := func(r load.Result) time.Duration { return r.Delay.P99 }
 		b.ReportMetric(float64(check.refused), "refused")
 		b.ReportMetric(medianMS(bare, p50), "ms/bare-p50")
 		b.ReportMetric(medianMS(bare, p99), "ms/bare-p99")
@@ -69,8 +65,8 @@ func BenchmarkServerDelay(b *testing.B) {
 				all = append(all, check.run(b, w.cfg))
 			}
 			b.ReportMetric(float64(check.refused), "refused")
-			if p50 := reportDelays(b, all); none > 0 {
-				b.ReportMetric(p50-none, "ms/window-p50")
+			if typical := reportDelays(b, all); none > 0 {
+				b.ReportMetric(typical-none, "ms/window-p50")
 			}
 		})
 	}
@@ -78,15 +74,18 @@ func BenchmarkServerDelay(b *testing.B) {
 
 // reportDelays reports medians over the windows, and returns that of the p50
 // from client to client, in ms.
-func reportDelays(b *testing.B, all []load.Result) (p50 float64) {
-	p50 = medianMS(all, func(r load.Result) time.Duration { return r.Delay.P50 })
-	b.ReportMetric(p50, "ms/p50")
-	b.ReportMetric(medianMS(all, func(r load.Result) time.Duration { return r.Delay.P99 }), "ms/p99")
+func reportDelays(b *testing.B, all []load.Result) float64 {
+	b.ReportMetric(medianMS(all, p50), "ms/p50")
+	b.ReportMetric(medianMS(all, p99), "ms/p99")
 	b.ReportMetric(medianMS(all, func(r load.Result) time.Duration { return r.Added.P50 }), "ms/in-server-p50")
 	b.ReportMetric(medianMS(all, func(r load.Result) time.Duration { return r.Added.P99 }), "ms/in-server-p99")
 	b.ReportMetric(0, "ns/op")
-	return p50
+	return medianMS(all, p50)
 }
+
+// From client to client.
+func p50(r load.Result) time.Duration { return r.Delay.P50 }
+func p99(r load.Result) time.Duration { return r.Delay.P99 }
 
 func medianMS(all []load.Result, of func(load.Result) time.Duration) float64 {
 	var v []float64
@@ -96,7 +95,8 @@ func medianMS(all []load.Result, of func(load.Result) time.Duration) float64 {
 	return median(v)
 }
 
-// whole runs loads of which everything must have arrived.
+// whole runs loads of which everything must have arrived: the costs of a server that
+// did not do its work, or had no time for it, say nothing.
 type whole struct {
 	least   float64 // share of what is due to each
 	refused int     // results that were not
@@ -107,16 +107,16 @@ type whole struct {
 func (w *whole) run(b *testing.B, cfg load.Config) load.Result {
 	for range 3 {
 		r := run(b, cfg)
-		if r.Delay.N < r.Packets*9/10 || r.Added.N < r.Packets*9/10 {
+		if cfg.Delays && (r.Delay.N < r.Packets*9/10 || r.Added.N < r.Packets*9/10) {
 			b.Fatalf("of %d packets the delay of %d was measured, and of %d in the server", r.Packets, r.Delay.N, r.Added.N)
 		}
 		if r.Least >= w.least {
 			return r
 		}
 		w.refused++
-		b.Logf("refused: relay %v, window %v: %.2f %% of the frames reached the one who got least", cfg.Relay, cfg.Window, 100*r.Least)
+		b.Logf("refused: bare %v, window %v: %.2f %% of the frames reached the one who got least", cfg.Bare, cfg.Window, 100*r.Least)
 	}
-	b.Fatal("three results in a row were refused")
+	b.Fatal("three results in a row were refused: the machine has too much else to do, or too little power")
 	return load.Result{}
 }
 
@@ -126,7 +126,7 @@ func (w *whole) run(b *testing.B, cfg load.Config) load.Result {
 // without is measured in turn. Without ROOM_SECONDS there is a small room for a
 // second.
 func BenchmarkBadReceivers(b *testing.B) {
-	seconds, _ := strconv.Atoi(os.Getenv("ROOM_SECONDS"))
+	seconds := roomSeconds()
 	good := load.Config{Mode: hooks.ModeForward, Delays: true, Users: 50, Talkers: 5, Aside: 3, Duration: time.Duration(seconds) * time.Second}
 	windows, least := windows(), 0.99
 	if seconds == 0 {
@@ -143,8 +143,6 @@ func BenchmarkBadReceivers(b *testing.B) {
 			with = append(with, check.run(b, bad))
 		}
 	}
-	p50 := func(r load.Result) time.Duration { return r.Delay.P50 }
-	p99 := func(r load.Result) time.Duration { return r.Delay.P99 }
 	for name, all := range map[string][]load.Result{"without": without, "with": with} {
 		var lost, packets int64
 		for _, r := range all {

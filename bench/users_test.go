@@ -17,11 +17,15 @@ import (
 )
 
 // newProcessServer starts a server without a socket that lets everybody in.
-func newProcessServer(b *testing.B, users int) *engine.Server {
-	srv, err := engine.NewServer(engine.ServerConfig{
+func newProcessServer(b *testing.B, users int, change func(*engine.ServerConfig)) *engine.Server {
+	cfg := engine.ServerConfig{
 		InProcess: true, MaxUsers: users, SDKAppID: app, Key: key,
 		SignIn: func(context.Context, hooks.SignInRequest) (hooks.SignIn, error) { return hooks.SignIn{}, nil },
-	})
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	srv, err := engine.NewServer(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -92,7 +96,7 @@ func BenchmarkIdleUser(b *testing.B) {
 		ends = nil
 
 		// The same with a server that has signed them in.
-		srv := newProcessServer(b, users)
+		srv := newProcessServer(b, users, nil)
 		before = memory()
 		var clients []transport.Session
 		for i := range users {
@@ -156,7 +160,7 @@ func (c *caller) once(ctx context.Context, callee *caller) (time.Duration, error
 // work is in it. Each iteration is one call.
 func BenchmarkCallSetups(b *testing.B) {
 	const pairs = 64
-	srv := newProcessServer(b, 2*pairs)
+	srv := newProcessServer(b, 2*pairs, nil)
 	all := make([]*caller, 2*pairs)
 	for i := range all {
 		all[i] = newCaller()
@@ -210,7 +214,7 @@ func BenchmarkCallSetups(b *testing.B) {
 // with -benchtime 10x.
 func BenchmarkCalls(b *testing.B) {
 	const users, calling, perSecond = 10000, 2000, 1000
-	srv := newProcessServer(b, users)
+	srv := newProcessServer(b, users, nil)
 	for i := range users - calling {
 		s := idle(b, srv, fmt.Sprintf("idle%d", i))
 		b.Cleanup(func() { s.Close() })

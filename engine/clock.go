@@ -16,6 +16,7 @@ import (
 type clock struct {
 	epoch time.Time
 	work  chan *ticker
+	help  chan sharer
 	wake  chan struct{} // something is due sooner than the clock knows
 	done  chan struct{}
 	wg    sync.WaitGroup
@@ -74,7 +75,7 @@ type ticker struct {
 
 func newClock() *clock {
 	return &clock{
-		epoch: time.Now(), work: make(chan *ticker), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		epoch: time.Now(), work: make(chan *ticker), help: make(chan sharer), wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }
 
@@ -226,7 +227,23 @@ func (c *clock) worker() {
 		select {
 		case t := <-c.work:
 			t.work()
+		case s := <-c.help:
+			s.share()
 		case <-c.done:
+			return
+		}
+	}
+}
+
+// A sharer is a tick whose work others may share. One may come when it is over.
+type sharer interface{ share() }
+
+// ask makes workers that have nothing to do share a tick's work, n at most.
+func (c *clock) ask(s sharer, n int) {
+	for range n {
+		select {
+		case c.help <- s:
+		default:
 			return
 		}
 	}

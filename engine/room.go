@@ -281,6 +281,7 @@ type track struct {
 	// audience are the users that it is for, nil if it is for all.
 	audience map[string]bool
 	member   *member // whose microphone it is, in a world
+	recode   *recoder
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
@@ -343,6 +344,9 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 			ssrcs = append(ssrcs, s.newSSRC())
 		}
 		t.film = newFilm(t, ssrcs)
+	}
+	if m != nil {
+		t.recode = newRecoder(s, d.userID, t.processor())
 	}
 	t.muted.Store(req.Muted)
 	d.published = append(d.published, t)
@@ -520,7 +524,7 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 			return
 		}
 	}
-	if taps := t.taps.Load(); taps != nil {
+	if taps := t.taps.Load(); taps != nil && (t.member == nil || !t.member.hushed.Load()) {
 		t.tapped(*taps, layer, n, arrival)
 	}
 	if layer != nil {
@@ -528,7 +532,9 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 		return
 	}
 	if t.member != nil {
-		t.member.w.hold(t, n, arrival)
+		if n = t.recoded(n); n > 0 {
+			t.member.w.hold(t, n, arrival)
+		}
 		return
 	}
 	if src := t.source.Load(); src != nil {

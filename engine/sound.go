@@ -10,20 +10,22 @@ import (
 	"time"
 
 	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/engine/audience"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/mixer"
 )
 
 // PlayConfig says what a server plays, and to whom. CallID and one of Opus, PCM
 // and Pull must be set.
 type PlayConfig struct {
-	// CallID is the call that hears it.
+	// CallID is the call, or the world (World.ID), in which it is heard.
 	CallID string
 	// UserID is who it is shown as: in OnUserAudioAvailable, in volumes, and to
-	// SetHearing, SetPriorities, SetPoses and SetRemoteAudioVolume, which know it
-	// while it plays. It must not be that of a user in the call, nor of another
-	// sound. It is no member: the call's end does not wait for it. Default
-	// "sound".
+	// SetHearing, SetPriorities, SetPoses and SetRemoteAudioVolume, and in a world
+	// to Move and all that is set for players there, which know it while it plays.
+	// It must not be that of a user in the call or world, nor of another sound. It
+	// is no member: the call's end does not wait for it. Default "sound".
 	UserID string
 
 	// Opus gives ready packets, which are passed on as they are, so the server
@@ -46,6 +48,25 @@ type PlayConfig struct {
 	// Encoder configures the encoding of PCM and Pull; its rate, channels and
 	// frame are as above. Default: that of codec.EncoderConfig.
 	Encoder codec.EncoderConfig
+
+	// What follows is for worlds alone.
+
+	// At is where it is, in metres: those hear it who would hear a player talk
+	// there, as loud and from the side that it is at. World.Move moves it. Default:
+	// it is nowhere, and heard everywhere.
+	At *mixer.Vector
+	// On is the player on whom it is instead: it goes where they go, and ends when
+	// they leave the world. World.Move takes it off them. Default: nobody.
+	On string
+	// Range is from how far it is heard, in metres; it needs At or On. Default
+	// WorldConfig.Range.
+	Range float32
+	// Category is what kind of sound it is, for volumes. Default
+	// audience.Players.
+	Category audience.Category
+	// Priority makes it heard rather than players, and those of lower priority
+	// quieter while it plays: 0 to 10. Default 0.
+	Priority int
 }
 
 const (
@@ -59,16 +80,20 @@ const (
 	soundTail = 300 * time.Millisecond
 )
 
-// A Sound is what a server plays into a call. Its methods may be called from any
-// goroutine.
+// A Sound is what a server plays into a call or a world. Its methods may be called
+// from any goroutine.
 //
 // To the room it is one more participant's track: forwarded, mixed, selected,
-// seen by plugins (Packet, Processor) and tapped like all others.
+// seen by plugins (Packet, Processor) and tapped like all others. To a world it is
+// one more player who talks: one of those of whom a player hears WorldConfig.Voices,
+// muted, blocked, and made louder or quieter by what is said of its UserID or
+// Category.
 type Sound struct {
 	srv    *Server
 	cfg    PlayConfig
 	device *device // nobody's: it has no connection
 	track  *track
+	member *member // in a world
 	volume atomic.Int32
 
 	cancel context.CancelFunc
@@ -76,12 +101,13 @@ type Sound struct {
 	err    error // readable once done is closed
 }
 
-// Play plays a sound into a call, until its source ends, Stop, the end of the
-// call or of the server, or ctx's end. Sources are read by one goroutine of the
-// server's; what they return other than io.EOF, and their panics, are Sound.Err.
-// Errors: ErrNoCodec if PCM is to be encoded and ServerConfig.Codec cannot;
-// ErrClosed; and an *Error that says why for all else: no such call, a bad or
-// taken user ID, more than 64 sounds in the call, nothing to play.
+// Play plays a sound into a call or a world, until its source ends, Stop, the end
+// of the call, world or server, or ctx's end; in a world also World.Leave. Sources
+// are read by one goroutine of the server's; what they return other than io.EOF, and
+// their panics, are Sound.Err. Errors: ErrNoCodec if PCM is to be encoded and
+// ServerConfig.Codec cannot; ErrClosed; and an *Error that says why for all else: no
+// such call, a bad or taken user ID, more than 64 sounds in the call or 1,024 in the
+// world, nothing to play, no place, nobody to be on.
 func (s *Server) Play(ctx context.Context, cfg PlayConfig) (*Sound, error) {
 	if cfg.UserID == "" {
 		cfg.UserID = "sound"
@@ -119,19 +145,28 @@ func (s *Server) Play(ctx context.Context, cfg PlayConfig) (*Sound, error) {
 	d.published = append(d.published, t)
 	s.meters.addTrack(t)
 	p.device, p.track = d, t
-	r := c.room
-	if _, known := r.priorities[cfg.UserID]; !known {
-		if r.priorities == nil {
-			r.priorities = make(map[string]float64)
-		}
-		r.priorities[cfg.UserID] = soundPriority
-	}
-	r.add(t)
-	r.sounds = append(r.sounds, p)
 	ctx, p.cancel = context.WithCancel(ctx)
+	if c.world != nil {
+		c.world.play(p)
+	} else {
+		c.room.play(p)
+	}
 	s.wg.Add(1)
 	go p.run(ctx, src)
 	return p, nil
+}
+
+// play puts a sound into the room. Server.mu is held.
+func (r *room) play(p *Sound) {
+	user := p.cfg.UserID
+	if _, known := r.priorities[user]; !known {
+		if r.priorities == nil {
+			r.priorities = make(map[string]float64)
+		}
+		r.priorities[user] = soundPriority
+	}
+	r.add(p.track)
+	r.sounds = append(r.sounds, p)
 }
 
 // checkPlay checks what needs no lock, fills in defaults, and makes the source.
@@ -156,7 +191,7 @@ func (s *Server) checkPlay(cfg *PlayConfig) (soundSource, error) {
 			return nil, bad("%v", err)
 		}
 	}
-	if err := checkVolume(cfg.Volume); err != nil {
+	if err := errors.Join(checkVolume(cfg.Volume), cfg.checkPlace()); err != nil {
 		return nil, err
 	}
 	if cfg.Opus != nil {
@@ -198,10 +233,15 @@ func (s *Server) mayPlay(cfg *PlayConfig) (*call, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
+	if w := s.worlds[cfg.CallID]; w != nil {
+		return w.call, w.mayPlay(cfg)
+	}
 	c := s.calls[cfg.CallID]
 	switch {
 	case c == nil:
-		return nil, refuse(hooks.CodeBadParam, "there is no call %.40q", cfg.CallID)
+		return nil, refuse(hooks.CodeBadParam, "there is no call or world %.40q", cfg.CallID)
+	case cfg.At != nil || cfg.On != "" || cfg.Range != 0 || cfg.Category != 0 || cfg.Priority != 0:
+		return nil, refuse(hooks.CodeBadParam, "At, On, Range, Category and Priority are for worlds: see SetPoses and SetPriorities")
 	case c.state.Member(cfg.UserID) != nil:
 		return nil, refuse(hooks.CodeBadParam, "%s is a user in the call", cfg.UserID)
 	case c.room.sound(cfg.UserID) != nil:
@@ -285,6 +325,10 @@ func (p *Sound) run(ctx context.Context, src soundSource) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if p.member != nil {
+		p.member.w.silence(p)
+		return
+	}
 	r := p.track.call.room
 	r.sounds = without(r.sounds, p)
 	r.drop(p.track)

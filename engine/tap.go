@@ -17,7 +17,7 @@ const (
 	// empty ones it keeps.
 	maxTapQueue = 1024
 	maxTapFree  = 64
-	// maxTaps is how many taps a call may have.
+	// maxTaps is how many taps a call or a world may have.
 	maxTaps = 64
 )
 
@@ -50,6 +50,8 @@ type tapItem struct {
 	arrival time.Time
 	data    []byte
 
+	gain, pan int8 // in a world, of a receiver's
+
 	pcm      []int16
 	channels int
 }
@@ -62,7 +64,7 @@ func newTap(r *room, name, userID string) *tap {
 	}
 }
 
-// startTap puts a tap on a call. make is called with Server.mu held and returns
+// startTap puts a tap on a call or a world. make is called with Server.mu held and returns
 // what its goroutine runs.
 func (s *Server) startTap(callID, userID, name string, make func(r *room, tp *tap) (run func(), err error)) (hooks.Tap, error) {
 	if userID != "" {
@@ -76,8 +78,11 @@ func (s *Server) startTap(callID, userID, name string, make func(r *room, tp *ta
 		return nil, ErrClosed
 	}
 	c := s.calls[callID]
+	if w := s.worlds[callID]; w != nil {
+		c = w.call
+	}
 	if c == nil {
-		return nil, refuse(hooks.CodeBadParam, "there is no call %.40q", callID)
+		return nil, refuse(hooks.CodeBadParam, "there is no call or world %.40q", callID)
 	}
 	r := c.room
 	if len(r.taps) >= maxTaps {
@@ -146,6 +151,9 @@ func (tp *tap) Close() error {
 	}
 	for _, d := range r.devs {
 		d.dropEars(tp)
+	}
+	if w := r.call.world; w != nil && tp.ears {
+		w.dropEars(tp)
 	}
 	return nil
 }
@@ -225,13 +233,14 @@ func (tp *tap) over() bool {
 	}
 }
 
-// TapPackets tells f what a user of a call sends, as it came: Opus packets and
-// whole VP8 frames, of which those of a camera's largest size that is sent. It
-// needs no codec. An empty userID is everybody, those who come later and the
-// server's own sounds (Play) included; a user's tap stays while they come and go.
-// What a muted user sends, and what a plugin's Packet drops, is not told. f's
-// goroutine, and the end, are as hooks.Tap says. Errors: an *Error if there is no
-// such call, the user ID is none, or the call has 64 taps already; ErrClosed.
+// TapPackets tells f what a user of a call or a world (World.ID) sends, as it came:
+// Opus packets and whole VP8 frames, of which those of a camera's largest size that
+// is sent. It needs no codec. An empty userID is everybody, those who come later and
+// the server's own sounds (Play) included; a user's tap stays while they come and go.
+// What a muted user sends, or in a world one whom nobody may hear (World.SetMute,
+// SetSpectator), and what a plugin's Packet drops, is not told. f's goroutine, and
+// the end, are as hooks.Tap says. Errors: an *Error if there is no such call or
+// world, the user ID is none, or there are 64 taps on it already; ErrClosed.
 func (s *Server) TapPackets(callID, userID string, f func(hooks.TapPacket)) (hooks.Tap, error) {
 	if f == nil {
 		return nil, errNoTapFunc

@@ -8,16 +8,22 @@ import (
 	"github.com/earshotrtc/earshot/mixer/bridge"
 )
 
-// TapReceiver tells f what a user of a call hears: everybody else, mixed as for
-// them, with the volumes that they chose, without whom they do not hear, and in
-// stereo from where they stand if they have a pose. It is what they are sent
-// where they receive a mix, before encoding; where each talker's packets are
-// forwarded to them it is the sum of those, out of the server's own jitter
-// buffers, and of MixConfig.Talkers voices at most. While nobody speaks f is not
-// called. It makes the room mix, so the server must be able to (ServerConfig.
-// Codec), and costs a decode of each talker where nobody else receives a mix. The
-// tap stays while the user comes and goes. f's goroutine, and the end, are as
-// hooks.Tap says. Errors: ErrNoCodec, and those of TapPackets.
+// TapReceiver tells f what a user of a call or a world hears. While nobody speaks f
+// is not called. The tap stays while the user comes and goes. f's goroutine, and the
+// end, are as hooks.Tap says. Errors: ErrNoCodec, and those of TapPackets.
+//
+// In a call it is everybody else, mixed as for them, with the volumes that they
+// chose, without whom they do not hear, and in stereo from where they stand if they
+// have a pose. It is what they are sent where they receive a mix, before encoding;
+// where each talker's packets are forwarded to them it is the sum of those, out of
+// the server's own jitter buffers, and of MixConfig.Talkers voices at most. It makes
+// the room mix, so the server must be able to (ServerConfig.Codec), and costs a
+// decode of each talker where nobody else receives a mix.
+//
+// In a world it is what they are sent, in stereo with gain and pan as a client plays
+// it, but for what their client makes louder or quieter itself
+// (SetRemoteAudioVolume). It needs a decoder alone, and costs a decode of each
+// talker that they hear.
 func (s *Server) TapReceiver(callID, userID string, f func(hooks.TapSound)) (hooks.Tap, error) {
 	if f == nil {
 		return nil, errNoTapFunc
@@ -28,11 +34,17 @@ func (s *Server) TapReceiver(callID, userID string, f func(hooks.TapSound)) (hoo
 	if err := s.needsCodec(); err != nil {
 		return nil, err
 	}
-	if !s.mixes {
-		return nil, fmt.Errorf("%w: the server's cannot mix", ErrNoCodec)
-	}
 	return s.startTap(callID, userID, "receiver", func(r *room, tp *tap) (func(), error) {
 		tp.ears = true
+		if w := r.call.world; w != nil {
+			w.listenTo(tp)
+			talker := newTapTalker(tp, f)
+			talker.blend = new(blend)
+			return talker.run, nil
+		}
+		if !s.mixes {
+			return nil, fmt.Errorf("%w: the server's cannot mix", ErrNoCodec)
+		}
 		for _, d := range r.devs {
 			if d.userID != userID {
 				continue

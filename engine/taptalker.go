@@ -9,14 +9,15 @@ import (
 )
 
 const (
+	frameSamples = int(frameTime * codec.SampleRate / time.Second)
 	// tapRest is for how long after its last packet a voice is still told.
 	tapRest = 240 * time.Millisecond
 	// tapBehind is how far a tap may be behind before it drops.
 	tapBehind = time.Second
 )
 
-// TapTalker tells f what a user of a call says: decoded, out of a jitter buffer
-// of the tap's own, so that its blocks are evenly spaced in time and what was
+// TapTalker tells f what a user of a call or a world says: decoded, out of a jitter
+// buffer of the tap's own, so that its blocks are evenly spaced in time and what was
 // lost is concealed; before any Processor. An empty userID is everybody, one
 // block for each who speaks. While a user sends nothing f is not called. It
 // needs ServerConfig.Codec, of which a decoder alone will do, and costs a decode
@@ -31,7 +32,7 @@ func (s *Server) TapTalker(callID, userID string, f func(hooks.TapSound)) (hooks
 	}
 	return s.startTap(callID, userID, "talker", func(_ *room, tp *tap) (func(), error) {
 		tp.audio = true
-		return func() { (&tapTalker{tp: tp, f: f, voices: make(map[*track]*tapVoice)}).run() }, nil
+		return func() { newTapTalker(tp, f).run() }, nil
 	})
 }
 
@@ -39,16 +40,22 @@ func (s *Server) TapTalker(callID, userID string, f func(hooks.TapSound)) (hooks
 type tapTalker struct {
 	tp     *tap
 	f      func(hooks.TapSound)
+	blend  *blend // nil where each voice is told by itself
 	voices map[*track]*tapVoice
 	list   []*tapVoice // in the order in which they came
 	due    time.Time   // of the next block; zero while nobody speaks
-	pcm    [960]int16
+	pcm    [frameSamples]int16
+}
+
+func newTapTalker(tp *tap, f func(hooks.TapSound)) *tapTalker {
+	return &tapTalker{tp: tp, f: f, voices: make(map[*track]*tapVoice)}
 }
 
 type tapVoice struct {
-	t    *track
-	buf  *jitter.Buffer // nil if there is no decoder for it
-	last time.Time      // a packet came
+	t     *track
+	buf   *jitter.Buffer // nil if there is no decoder for it
+	last  time.Time      // a packet came
+	space space          // for blend
 }
 
 func (r *tapTalker) run() {
@@ -94,6 +101,7 @@ func (r *tapTalker) push(it *tapItem) {
 		return
 	}
 	v.last = time.Now()
+	v.space.tell(it.gain, it.pan)
 	v.buf.Push(jitter.Packet{SequenceNumber: it.seq, Timestamp: it.ts, Marker: it.marker, Payload: it.data, Arrival: it.arrival})
 	if r.due.IsZero() {
 		r.due = v.last
@@ -113,16 +121,21 @@ func (r *tapTalker) pull(now time.Time) {
 		kept := r.list[:0]
 		speaks := false
 		for _, v := range r.list {
-			if v.t.closed.Load() && r.due.Sub(v.last) >= tapRest {
+			rest := r.due.Sub(v.last)
+			if rest >= tapRest && v.t.closed.Load() || rest >= heardRest && r.blend != nil {
 				delete(r.voices, v.t)
 				continue
 			}
 			kept = append(kept, v)
-			if v.buf == nil || r.due.Sub(v.last) >= tapRest {
+			if v.buf == nil || rest >= tapRest {
 				continue
 			}
 			speaks = true
 			v.buf.Pull(r.pcm[:], r.due)
+			if r.blend != nil {
+				r.blend.add(v, r.pcm[:])
+				continue
+			}
 			s := hooks.TapSound{UserID: v.t.owner.userID, PCM: r.pcm[:], Channels: 1, Time: r.due}
 			r.tp.call(func() { r.f(s) })
 			if r.tp.over() {
@@ -134,6 +147,12 @@ func (r *tapTalker) pull(now time.Time) {
 		if !speaks {
 			r.due = time.Time{}
 			return
+		}
+		if r.blend != nil {
+			s := r.blend.take(r.tp.userID, r.due)
+			if r.tp.call(func() { r.f(s) }); r.tp.over() {
+				return
+			}
 		}
 	}
 }

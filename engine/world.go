@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +15,6 @@ import (
 	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
-	"github.com/earshotrtc/earshot/transport"
 )
 
 // WorldConfig configures a World.
@@ -100,35 +101,54 @@ var ErrBanned = errors.New("banned from the world")
 //
 // A talker's packets go to those who hear them and to nobody else, with how
 // loud and from which side, and never with where. Its methods may be called
-// from any goroutine; Move is made for a game loop, and waits for nothing that
+// from any goroutine, and are made for a game loop: they wait for nothing that
 // has to do with media. A world always forwards, it does not mix.
 type World struct {
+	// What the game says and what the tick does are apart, so that neither waits
+	// for the other. The game's methods hold mu, which the tick does not take:
+	// they check, note what they change in book, and push the change. The tick is
+	// one goroutine at a time and alone has to do with aud, byID and the slots of
+	// seats. It begins with taking all changes in one atomic exchange and carrying
+	// them out in their order; where players are it reads from their spots, which
+	// are written without a lock, too. What both need at once is atomic in the
+	// member, or in the seat. A seat's lock is held while its device is told of a
+	// track, so that nothing is told after the seat is over; the device's own and
+	// the batch's, which packet handlers take, are all else that a tick waits for.
+	// Lock order: Server.mu, World.mu, seat.mu, device.mu.
 	srv  *Server
 	cfg  WorldConfig
 	call *call // what the world is to the rest of the server
 	tick *ticker
 	grid grid // of talkers' frames
+	// paths says that plugins may change the sound on the way from one to another.
+	paths bool
 
 	batch worldBatch
 	stage stage
 
-	announced atomic.Int64 // tracks that players have
+	changes   atomic.Pointer[change] // the newest first
+	ended     atomic.Bool            // tracks have ended since the last tick
+	announced atomic.Int64           // tracks that players have
 	stats     worldCounters
 
-	// mu guards what follows. Lock order: Server.mu, World.mu, device.mu. The
-	// tick holds it, and no packet handler takes it.
+	// mu guards what follows.
 	mu      sync.Mutex
 	closed  bool
-	aud     *audience.Audience
-	members map[string]*member
-	byID    []*member // by audience.ID; nil where nobody is
+	book    *audience.Audience // what the game has said: for Hears, and never ticked
+	members map[string]*member // sounds among them
+	sounds  []*Sound
+	ears    []*tap // on what players hear
 	teams   names
 	groups  names
 	users   map[string]*standing // what is kept of users, here or not
 	pairs   int                  // in all of users
-	worked  time.Time            // when who hears whom was last worked out
-	active  int                  // who talked then
-	out     [64]transport.Packet // for send
+
+	// The tick's own.
+	aud     *audience.Audience
+	byID    []*member // by audience.ID; nil where nobody is
+	worked  time.Time // when who hears whom was last worked out
+	active  int       // who talked then
+	sending sending
 }
 
 // A member is a player in a world.
@@ -137,16 +157,27 @@ type member struct {
 	id     audience.ID
 	handle Handle
 	userID string
+	sound  *Sound // that it is, if it is no player
 
-	// Guarded by World.mu.
-	dev   *device // on which they are in, or nil
-	track *track  // their microphone, or nil
-	slots []slot  // the tracks that they have
-	flow  uint64  // of the newest
+	spot  spot
+	on    atomic.Pointer[member] // with whom a sound goes, or nil
+	seat  atomic.Pointer[seat]   // on which they are in, or nil; World.mu to change it
+	track atomic.Pointer[track]  // their microphone, or nil; World.mu to change it
 
 	// For the packet handler and the tick.
 	talked atomic.Int64 // when, in Unix nanoseconds
 	loud   atomic.Int32 // in 1/256 dBov
+	hushed atomic.Bool  // nobody may hear them
+	ears   atomic.Pointer[[]*tap]
+	placed uint32 // the version of spot that the tick has seen; its own
+}
+
+// device is that on which they are in, or nil.
+func (m *member) device() *device {
+	if st := m.seat.Load(); st != nil {
+		return st.dev
+	}
+	return nil
 }
 
 // NewWorld makes a world that nobody is in. Errors: one that says what is wrong
@@ -172,16 +203,17 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	}
 	w := &World{
 		srv: s, cfg: cfg, members: make(map[string]*member), users: make(map[string]*standing),
-		teams: newNames("teams"), groups: newNames("groups"),
+		teams:  names{what: "teams", of: make(map[string]uint16), used: (*audience.Audience).Teams},
+		groups: names{what: "groups", of: make(map[string]uint16), used: (*audience.Audience).Groups},
 	}
 	rules := audience.Config{Range: cfg.Range, Voices: cfg.Voices, Falloff: cfg.Falloff, Duck: cfg.Duck}
 	if cfg.Score != nil {
 		rules.Score = w.score
 	}
-	w.aud = audience.New(rules)
+	w.aud, w.book = audience.New(rules), audience.New(rules)
 	w.call = &call{state: callstate.Call{ID: cfg.ID, Group: true, Media: hooks.MediaAudio}, room: newRoom(s), world: w}
 	w.call.room.call = w.call
-	w.stage.users = make(map[string]Handle)
+	w.stage.users = make(map[string]*member)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,6 +230,9 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	w.tick = w.call.room.ticker(length, w.run)
 	w.tick.uncounted = true
 	w.grid = w.tick.grid(frameTime)
+	w.sending.init()
+	w.paths = s.hasPaths()
+	w.warn()
 	if s.worlds == nil {
 		s.worlds = make(map[string]*World)
 	}
@@ -211,8 +246,9 @@ func (w *World) ID() string { return w.cfg.ID }
 // Join puts users into the world, and returns their handles, in the same order.
 // Those who are not signed in are put in when they do, and stay in when they
 // lose their connection or sign out, until Leave. Errors: ErrBusy if a user
-// rings, is in a call, in another world or in this one; ErrBanned; an *Error for
-// a user ID that is none or a setting out of range. Nobody is put in then.
+// rings, is in a call, in another world or in this one, or a sound of that name
+// plays here; ErrBanned; an *Error for a user ID that is none or a setting out of
+// range. Nobody is put in then.
 func (w *World) Join(players ...Player) ([]Handle, error) {
 	s := w.srv
 	s.mu.Lock()
@@ -224,6 +260,7 @@ func (w *World) Join(players ...Player) ([]Handle, error) {
 	}
 	now := time.Now()
 	seen := make(map[string]bool, len(players))
+	var teams, groups []string
 	for i := range players {
 		p := &players[i]
 		if err := p.check(); err != nil {
@@ -231,21 +268,64 @@ func (w *World) Join(players ...Player) ([]Handle, error) {
 		}
 		u := w.users[p.UserID]
 		switch {
-		case s.busy[p.UserID] != nil || seen[p.UserID]:
+		case s.busy[p.UserID] != nil || seen[p.UserID] || w.members[p.UserID] != nil:
 			return nil, fmt.Errorf("%s: %w", p.UserID, ErrBusy)
 		case u != nil && u.banned.After(now):
 			return nil, fmt.Errorf("%s: %w", p.UserID, ErrBanned)
 		}
 		seen[p.UserID] = true
-		if err := errors.Join(w.teams.room(p.Team), w.groups.room(p.Groups...)); err != nil {
-			return nil, err
+		teams, groups = append(teams, p.Team), append(groups, p.Groups...)
+	}
+	if err := errors.Join(w.room(&w.teams, teams...), w.room(&w.groups, groups...)); err != nil {
+		return nil, err
+	}
+	list := make([]*member, len(players))
+	handles := make([]Handle, len(players))
+	rules := make([]playerRules, len(players))
+	for i := range players {
+		p := &players[i]
+		m := &member{w: w, id: w.book.Add(), userID: p.UserID}
+		s.busy[m.userID] = w.call
+		list[i] = m
+		rules[i] = playerRules{Player: *p, id: m.id, team: w.teams.number(p.Team), groups: w.groups.numbers(p.Groups)}
+	}
+	w.add(list, rules)
+	for i, m := range list {
+		handles[i] = m.handle
+		w.admit(m)
+		w.prick(m)
+		for _, d := range s.users[m.userID] {
+			if d.stranger == nil && d.call == nil {
+				w.enter(m, d)
+				break
+			}
 		}
 	}
-	handles := make([]Handle, 0, len(players))
-	for i := range players {
-		handles = append(handles, w.add(&players[i]).handle)
-	}
 	return handles, nil
+}
+
+// add puts members in. Server.mu and mu are held.
+func (w *World) add(list []*member, rules []playerRules) {
+	for i, m := range list {
+		m.spot.write(rules[i].Position, rules[i].Forward)
+		w.stage.add(m)
+		w.members[m.userID] = m
+		rules[i].set(w.book)
+	}
+	w.push(func(a *audience.Audience) { // which numbers them as the book has
+		for i := range rules {
+			a.Add()
+			rules[i].set(a)
+		}
+	}, func() {
+		for _, m := range list {
+			for int(m.id) >= len(w.byID) {
+				w.byID = append(w.byID, nil)
+			}
+			w.byID[m.id] = m
+		}
+	})
+	w.recall(list)
 }
 
 // maxMetres is the longest range, and the farthest place.
@@ -261,40 +341,34 @@ func (p *Player) check() error {
 	return errors.Join(checkMetres(p.Range), checkMetres(p.Reach), checkGroups(p.Groups), checkPriority(p.Priority), checkCategory(p.Category), checkMode(p.Mode))
 }
 
-// add puts a player in. Server.mu and mu are held.
-func (w *World) add(p *Player) *member {
-	id := w.aud.Add()
-	m := &member{w: w, id: id, userID: p.UserID}
-	for int(id) >= len(w.byID) {
-		w.byID = append(w.byID, nil)
-	}
-	w.byID[id] = m
-	w.members[p.UserID] = m
-	m.handle = w.stage.add(m, p)
-	w.srv.busy[p.UserID] = w.call
-	a := w.aud
-	a.Place(id, audience.Vector(p.Position), audience.Vector(p.Forward))
+// playerRules are what an audience has of a Player who comes.
+type playerRules struct {
+	Player
+	id     audience.ID
+	team   uint16
+	groups [audience.MaxGroups]uint16
+
+	sound bool
+	kept  []audience.ID // who alone hears the sound; nil is everybody
+}
+
+func (p *playerRules) set(a *audience.Audience) {
+	a.Place(p.id, audience.Vector(p.Position), audience.Vector(p.Forward))
 	if p.Range != 0 {
-		a.SetRange(id, p.Range)
+		a.SetRange(p.id, p.Range)
 	}
 	if p.Reach != 0 {
-		a.SetReach(id, p.Reach)
+		a.SetReach(p.id, p.Reach)
 	}
-	a.SetTeam(id, w.teams.number(p.Team))
-	a.SetMode(id, p.Mode)
-	a.SetGroups(id, w.groups.numbers(p.Groups))
-	a.SetPriority(id, p.Priority)
-	a.SetBroadcast(id, p.Broadcast)
-	a.SetSpectator(id, p.Spectator)
-	a.SetCategory(id, p.Category)
-	w.recall(m)
-	for _, d := range w.srv.users[p.UserID] {
-		if d.stranger == nil && d.call == nil {
-			w.enter(m, d)
-			break
-		}
-	}
-	return m
+	a.SetTeam(p.id, p.team)
+	a.SetMode(p.id, p.Mode)
+	a.SetGroups(p.id, p.groups)
+	a.SetPriority(p.id, p.Priority)
+	a.SetBroadcast(p.id, p.Broadcast)
+	a.SetSpectator(p.id, p.Spectator)
+	a.SetCategory(p.id, p.Category)
+	a.SetCarries(p.id, p.sound)
+	a.Keep(p.id, p.kept)
 }
 
 // Leave takes users out of the world; their clients are told that the server
@@ -309,9 +383,7 @@ func (w *World) Leave(userIDs ...string) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range list {
-		w.drop(m)
-	}
+	w.drop(list)
 	return nil
 }
 
@@ -342,42 +414,55 @@ func (w *World) find(userIDs []string) ([]*member, error) {
 	return list, nil
 }
 
-// drop takes a member out. Server.mu and mu are held.
-func (w *World) drop(m *member) {
-	if w.members[m.userID] != m { // named twice
+// drop takes members out, and the sounds that are on them. Server.mu and mu are
+// held.
+func (w *World) drop(list []*member) {
+	list = w.carried(list)
+	ids := make([]audience.ID, 0, len(list))
+	for _, m := range list {
+		if w.members[m.userID] != m { // named twice
+			continue
+		}
+		w.exit(m, hooks.EndByServer)
+		w.hush(m)
+		delete(w.members, m.userID)
+		w.stage.remove(m)
+		if m.sound == nil && w.srv.busy[m.userID] == w.call {
+			delete(w.srv.busy, m.userID)
+		}
+		ids = append(ids, m.id)
+	}
+	if len(ids) == 0 {
 		return
 	}
-	if m.dev != nil {
-		w.exit(m, hooks.EndByServer)
-	}
-	delete(w.members, m.userID)
-	w.byID[m.id] = nil
-	w.aud.Remove(m.id)
-	w.stage.remove(m)
-	if w.srv.busy[m.userID] == w.call {
-		delete(w.srv.busy, m.userID)
-	}
+	w.change(func(a *audience.Audience) { a.Remove(ids...) }, func() {
+		for _, id := range ids {
+			w.byID[id] = nil
+		}
+	})
 }
 
-// enter puts a member's device into the room. Server.mu and mu are held.
+// enter puts a member on a device. Server.mu and mu are held.
 func (w *World) enter(m *member, d *device) {
-	m.dev = d
 	d.call, d.rights = w.call, usersig.AllPrivileges
 	d.tell(signal.TypeEntered, signal.Entered{CallID: w.cfg.ID, IsFromGroup: true, Media: hooks.MediaAudio})
+	m.seat.Store(&seat{m: m, dev: d})
 	w.srv.observe(hooks.Event{Kind: hooks.EventUserEntered, UserID: m.userID, CallID: w.cfg.ID, Device: d.id})
 }
 
-// exit takes a member's device out; it is told why unless that is
-// EndUnknown. Server.mu and mu are held.
+// exit takes a member off their device, if they are on one; it is told why
+// unless that is EndUnknown. Server.mu and mu are held.
 func (w *World) exit(m *member, why hooks.EndReason) {
-	d := m.dev
+	st := m.seat.Swap(nil)
+	if st == nil {
+		return
+	}
+	d := st.dev
 	for _, t := range append([]*track(nil), d.published...) {
 		w.dropTrack(t)
 	}
-	w.announced.Add(-int64(len(m.slots)))
-	m.slots = nil
-	m.dev, d.call = nil, nil
-	w.aud.SetListening(m.id, false)
+	st.end()
+	d.call = nil
 	if why != hooks.EndUnknown {
 		d.tell(signal.TypeCallEnd, signal.CallEnd{CallID: w.cfg.ID, Reason: why})
 	}
@@ -393,9 +478,7 @@ func (w *World) signedIn(d *device) {
 	if m == nil || d.stranger != nil {
 		return
 	}
-	if m.dev != nil {
-		w.exit(m, hooks.EndOtherDeviceAccepted)
-	}
+	w.exit(m, hooks.EndOtherDeviceAccepted)
 	w.enter(m, d)
 }
 
@@ -405,7 +488,7 @@ func (w *World) signedOut(d *device) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m := w.members[d.userID]
-	if m == nil || m.dev != d {
+	if m == nil || m.device() != d {
 		return
 	}
 	w.exit(m, hooks.EndUnknown)
@@ -432,12 +515,9 @@ func (w *World) close() {
 	if w.closed {
 		return
 	}
-	for _, m := range w.byID {
-		if m != nil {
-			w.drop(m)
-		}
-	}
+	w.drop(slices.Collect(maps.Values(w.members)))
 	w.closed = true
+	w.call.room.endTaps()
 	w.tick.remove()
 	delete(w.srv.worlds, w.cfg.ID)
 }
@@ -453,18 +533,28 @@ func (w *World) Handle(userID string) (Handle, bool) {
 	return m.handle, true
 }
 
-// Hears is why one player would hear another if they talked now, as of the last
-// tick's positions: audience.Nothing if not at all, or one of them is not in
+// Hears is why one player would hear another if they talked now, by all that the
+// game has said so far: audience.Nothing if not at all, or one of them is not in
 // the world or not connected.
 func (w *World) Hears(receiver, talker string) audience.Reason {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r, t := w.members[receiver], w.members[talker]
-	if r == nil || t == nil {
+	if r == nil || t == nil || !r.connected() || t.sound == nil && !t.connected() {
 		return audience.Nothing
 	}
-	w.update(time.Now())
-	return w.aud.Hears(r.id, t.id)
+	for _, m := range []*member{r, t} {
+		at, forward := w.stage.where(m)
+		w.book.Place(m.id, at, forward)
+	}
+	w.book.SetListening(r.id, true)
+	return w.book.Hears(r.id, t.id)
+}
+
+// connected reports whether a member is signed in and can be sent something.
+func (m *member) connected() bool {
+	d := m.device()
+	return d != nil && d.session.Load() != nil
 }
 
 // score is WorldConfig.Score.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/earshotrtc/earshot/engine/audience"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer"
@@ -109,4 +110,123 @@ func BenchmarkWorldSend(b *testing.B) {
 		sent += s.packets
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(sent), "ns/packet")
+}
+
+// TestWorldNoLocks: the tick waits for none of the locks that the game's methods
+// hold, and none of those waits for a tick that is sending.
+func TestWorldNoLocks(t *testing.T) {
+	w, tracks, sessions := village(t, 50, 5)
+	s := w.srv
+	packet := spoken80()
+	speak(w, tracks, packet, 1)
+	s.mu.Lock()
+	w.mu.Lock()
+	w.stage.mu.Lock()
+	before := sessions[49].packets
+	speak(w, tracks, packet, 2)
+	if got := sessions[49].packets - before; got != 5 {
+		t.Errorf("%d packets came while the game was at it, not 5", got)
+	}
+	w.stage.mu.Unlock()
+	w.mu.Unlock()
+	s.mu.Unlock()
+
+	stuck, free := make(chan struct{}), make(chan struct{})
+	var as transport.Session = &stuckSession{stuck: stuck, free: free}
+	s.users["p49"][0].session.Store(&as)
+	done := make(chan struct{})
+	go func() { speak(w, tracks, packet, 3); close(done) }()
+	<-stuck
+	for what, err := range map[string]error{
+		"move":     w.Move([]Placement{{UserID: "p49", Position: mixer.Vector{500}}}),
+		"range":    w.SetRange(5, "p1", "p49"),
+		"team":     w.SetTeam("red", "p1", "p49"),
+		"targets":  w.SetTargets(Targets{Users: []string{"p49"}}, "p1"),
+		"mute":     w.SetMute(audience.MutedBySelf, true, "p2"),
+		"block":    w.Block("p49", true, "p3"),
+		"volume":   w.SetVolume("p49", 2, "p4"),
+		"ban":      w.Ban(time.Now().Add(time.Hour), "p5"),
+		"leave":    w.Leave("p0", "p48"),
+		"group":    w.SetGroupType("guild", audience.Isolated),
+		"category": w.SetCategoryVolume(audience.Music, 2, "p49"),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := w.Join(Player{UserID: "new"}); err != nil {
+		t.Error(err)
+	}
+	if got := w.Hears("p49", "p1"); got != audience.Team {
+		t.Errorf("p49 hears p1 by %v", got)
+	}
+	if st := w.Stats(); st.Players != 48 {
+		t.Errorf("%d players", st.Players)
+	}
+	if err := w.Leave("p49"); err != nil {
+		t.Error(err)
+	}
+	close(free)
+	<-done
+}
+
+// stuckSession is one whose SendBatch does not return until it may.
+type stuckSession struct {
+	countSession
+	stuck, free chan struct{}
+}
+
+func (s *stuckSession) SendBatch([]transport.Packet) error {
+	close(s.stuck)
+	<-s.free
+	return nil
+}
+
+// TestWorldNames: a world does not run out of names of teams and groups that
+// nobody uses any longer, and forgets none that is in use.
+func TestWorldNames(t *testing.T) {
+	w, _, _ := village(t, 4, 0)
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(w.SetTeam("red", "p0", "p1"))
+	check(w.SetTargets(Targets{Teams: []string{"blue"}, Groups: []string{"guard"}}, "p2"))
+	check(w.SetGroupType("tower", audience.Isolated))
+	for i := range 1000 {
+		check(w.SetTeam(fmt.Sprint("team", i), "p2", "p3"))
+		check(w.SetGroups([]string{fmt.Sprint("a", i), fmt.Sprint("b", i)}, "p2", "p3"))
+		if i%100 == 0 {
+			w.run(0, time.Now())
+		}
+		if w.Hears("p2", "p3") != audience.Group {
+			t.Fatalf("not in a group after %d", i)
+		}
+	}
+	if len(w.teams.of) > 70 || len(w.groups.of) > 70 {
+		t.Errorf("%d teams and %d groups are kept", len(w.teams.of), len(w.groups.of))
+	}
+	check(w.SetGroups(nil, "p2", "p3"))
+	check(w.SetTeam("blue", "p3"))
+	check(w.SetGroups([]string{"tower"}, "p0"))
+	w.run(0, time.Now())
+	for _, a := range []*audience.Audience{w.book, w.aud} {
+		for _, row := range []struct {
+			receiver, talker string
+			want             audience.Reason
+		}{{"p3", "p2", audience.Target}, {"p1", "p0", audience.Nothing}, {"p2", "p3", audience.Near}} {
+			if got := a.Reason(w.members[row.receiver].id, w.members[row.talker].id); got != row.want {
+				t.Errorf("%s hears %s by %v, not %v", row.receiver, row.talker, got, row.want)
+			}
+		}
+	}
+	var names []string
+	for i := range maxNames {
+		names = append(names, fmt.Sprint("n", i))
+	}
+	if err := w.SetTargets(Targets{Teams: names}, "p0"); err == nil {
+		t.Error("more names than there are numbers")
+	}
 }

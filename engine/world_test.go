@@ -47,8 +47,10 @@ type heardPacket struct {
 	at               time.Time
 }
 
-func newPlace(t *testing.T, cfg engine.WorldConfig) *place {
-	p := &place{srv: serve(t, anybody), events: make(map[string][]string)}
+func newPlace(t *testing.T, cfg engine.WorldConfig) *place { return newPlaceOf(t, cfg, anybody) }
+
+func newPlaceOf(t *testing.T, cfg engine.WorldConfig, server func(*engine.ServerConfig)) *place {
+	p := &place{srv: serve(t, server), events: make(map[string][]string)}
 	w, err := p.srv.NewWorld(cfg)
 	must(t, err)
 	p.world = w

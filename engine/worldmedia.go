@@ -61,12 +61,14 @@ type spoken struct {
 type worldCounters struct {
 	workedOut, packets, batches, dropped atomic.Uint64
 	busy                                 atomic.Int64 // ns
+	talkers, voices                      atomic.Int64 // now
 }
 
 // WorldStats counts what a world does.
 type WorldStats struct {
 	// Players are in the world, of whom Connected are signed in; Talkers talked
-	// at the last tick, and Voices is by how many they are heard, in all.
+	// at the last tick, sounds among them, and Voices is by how many they are
+	// heard, in all.
 	Players, Connected, Talkers, Voices int
 	// Announced is how many tracks players have, in all.
 	Announced int
@@ -85,16 +87,14 @@ func (w *World) Stats() WorldStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	st := WorldStats{
-		Players: len(w.members), Talkers: w.active, Announced: int(w.announced.Load()),
-		Ticks: w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
+		Players: len(w.members) - len(w.sounds), Talkers: int(w.stats.talkers.Load()), Voices: int(w.stats.voices.Load()),
+		Announced: int(w.announced.Load()),
+		Ticks:     w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
 		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped.Load(),
 	}
-	for _, m := range w.byID {
-		if m != nil {
-			st.Voices += len(w.aud.Heard(m.id))
-			if m.dev != nil {
-				st.Connected++
-			}
+	for _, m := range w.members {
+		if m.seat.Load() != nil {
+			st.Connected++
 		}
 	}
 	return st
@@ -184,60 +184,70 @@ func (b *worldBatch) done(t worldTaken) {
 func (w *World) run(uint64, time.Time) (more bool) {
 	began := time.Now()
 	b := w.batch.take()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return false
-	}
+	w.settle() // after: who came and talked is known
 	if began.Sub(w.worked) >= w.cfg.Tick-w.tick.every/2 {
 		w.work(began)
 	} else {
 		w.begin(b)
 	}
+	w.stats.talkers.Store(int64(w.active))
+	w.stats.voices.Store(int64(w.aud.Voices()))
+	w.stats.busy.Add(int64(time.Since(began)))
 	if len(b.held) > 0 {
 		w.send(b, began)
 	}
+	more = w.active > 0 || len(b.held) > 0
 	w.batch.done(b)
-	w.stats.busy.Add(int64(time.Since(began)))
-	return w.active > 0 || len(b.held) > 0
+	return more
 }
 
-// update tells the audience where players are and who talks. mu is held.
+// update tells the audience where players are and who talks.
 func (w *World) update(now time.Time) {
-	w.stage.apply(w.aud)
 	w.active = 0
 	since := now.Add(-talkTime).UnixNano()
 	for _, m := range w.byID {
 		if m == nil {
 			continue
 		}
-		talks := m.track != nil && m.talked.Load() > since
+		if may := w.aud.CanTalk(m.id); m.hushed.Load() == may {
+			m.hushed.Store(!may)
+		}
+		if on := m.on.Load(); on != nil {
+			w.follow(m, on)
+		} else if at, forward, version := m.spot.read(); version != m.placed && version%2 == 0 {
+			w.aud.Place(m.id, at, forward)
+			m.placed = version
+		}
+		talks := m.track.Load() != nil && m.talked.Load() > since
 		if talks {
 			w.active++
 			w.aud.SetLevel(m.id, float32(m.loud.Load())/256)
 		}
 		w.aud.SetTalking(m.id, talks)
-		w.aud.SetListening(m.id, m.dev != nil && m.dev.session.Load() != nil)
+		w.aud.SetListening(m.id, m.connected())
 	}
 }
 
-// work works out who hears whom. mu is held.
+// work works out who hears whom.
 func (w *World) work(now time.Time) {
 	w.update(now)
 	w.aud.Tick()
 	w.worked = now
 	w.stats.workedOut.Add(1)
 	for _, m := range w.byID {
-		if m != nil && len(m.slots) > 0 {
-			m.sift(w.aud.Heard(m.id), now)
+		if m == nil {
+			continue
+		}
+		if st := m.seat.Load(); st != nil && len(st.slots) > 0 {
+			st.sift(w.aud.Heard(m.id), now)
 		}
 	}
 }
 
-// begin lets those be heard at once who have just begun to talk. mu is held.
+// begin lets those be heard at once who have just begun to talk.
 func (w *World) begin(b worldTaken) {
 	for i := range b.held {
-		if m := b.held[i].m; b.first[m.id] == int32(i)+1 && w.byID[m.id] == m && m.track == b.held[i].t && !w.aud.IsTalking(m.id) {
+		if m := b.held[i].m; b.first[m.id] == int32(i)+1 && w.byID[m.id] == m && m.track.Load() == b.held[i].t && !w.aud.IsTalking(m.id) {
 			if w.active++; m.talked.Load() > 0 {
 				w.aud.SetLevel(m.id, float32(m.loud.Load())/256)
 				w.aud.SetTalking(m.id, true)
@@ -245,67 +255,6 @@ func (w *World) begin(b worldTaken) {
 			}
 		}
 	}
-}
-
-// send hands everybody what they hear of a batch. mu is held.
-func (w *World) send(b worldTaken, now time.Time) {
-	batch := &w.out
-	sent, batches := 0, 0
-	for _, m := range w.byID {
-		if m == nil || m.dev == nil {
-			continue
-		}
-		heard := w.aud.Heard(m.id)
-		if len(heard) == 0 {
-			continue
-		}
-		sess := m.dev.session.Load()
-		if sess == nil {
-			continue
-		}
-		out := batch[:0]
-		for i := range heard {
-			v := &heard[i]
-			if int(v.Talker) >= len(b.first) {
-				continue
-			}
-			var sl *slot
-			for k := b.first[v.Talker]; k != 0; {
-				s := &b.held[k-1]
-				k = s.next
-				// A talker who left, or whose track did, has nothing to say.
-				if w.byID[v.Talker] != s.m || s.m.track != s.t || s.t.muted.Load() {
-					continue
-				}
-				if sl == nil {
-					sl = m.slot(s.t, v.Talker)
-				}
-				seq, marker, ok := sl.pass(s.seq)
-				if !ok {
-					continue
-				}
-				sl.heard = now
-				p := b.bytes[s.from:s.to]
-				p[1] = p[1] &^ 0x80
-				if marker || s.marker {
-					p[1] |= 0x80
-				}
-				p[2], p[3] = byte(seq>>8), byte(seq)
-				b.bytes[s.space], b.bytes[s.space+1] = byte(v.Gain), byte(v.Pan)
-				out = append(out, transport.Packet{Flow: sl.flow, Class: classAudio, Deadline: s.arrival.Add(audioLifetime), Payload: p})
-				if sent++; len(out) == len(batch) {
-					(*sess).SendBatch(out)
-					out = batch[:0]
-				}
-			}
-		}
-		if len(out) > 0 {
-			batches++
-			(*sess).SendBatch(out)
-		}
-	}
-	w.stats.packets.Add(uint64(sent))
-	w.stats.batches.Add(uint64(batches))
 }
 
 // A slot is a talker's track as one player has it.
@@ -319,6 +268,7 @@ type slot struct {
 	offset uint16 // what is taken off the talker's numbers
 	from   uint16 // the oldest that may pass
 	top    uint16 // the newest number that was sent
+	path   *path  // where plugins may change the sound, or nil
 }
 
 // pass gives a packet the number with which it is sent. What a player did not
@@ -346,74 +296,128 @@ func (s *slot) pass(seq uint16) (out uint16, marker, ok bool) {
 	return out, false, true
 }
 
+// A seat is a member on a device, from entered until callEnd.
+type seat struct {
+	m   *member
+	dev *device
+
+	// mu guards over, and which slots there are: the tick alone changes slots, and
+	// reads them without it.
+	mu    sync.Mutex
+	over  bool
+	slots []slot // the tracks that the device has
+	flow  uint64 // of the newest; the tick's own
+}
+
+// end lets nothing more be told of tracks.
+func (st *seat) end() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.over {
+		st.over = true
+		st.m.w.announced.Add(-int64(len(st.slots)))
+		for i := range st.slots {
+			st.slots[i].path.end()
+		}
+	}
+}
+
 // maxSlots is how many tracks a player has at most: those that they hear, and
 // as many who are out of hearing for the moment.
 func (w *World) maxSlots() int { return 2 * w.cfg.Voices }
 
-// slot is a talker's, which is announced if the player has it not.
-// World.mu is held.
-func (m *member) slot(t *track, talker audience.ID) *slot {
-	for i := range m.slots {
-		if m.slots[i].track == t {
-			return &m.slots[i]
+// slot is a talker's, which is announced if the player has it not; nil if they
+// are about to leave. It is the tick's, as what follows.
+func (st *seat) slot(t *track, talker audience.ID) *slot {
+	for i := range st.slots {
+		if st.slots[i].track == t {
+			return &st.slots[i]
 		}
 	}
-	if len(m.slots) >= m.w.maxSlots() { // the one that was silent longest goes
+	if len(st.slots) >= st.m.w.maxSlots() { // the one that was silent longest goes
 		oldest := 0
-		for i := range m.slots {
-			if m.slots[i].heard.Before(m.slots[oldest].heard) {
+		for i := range st.slots {
+			if st.slots[i].heard.Before(st.slots[oldest].heard) {
 				oldest = i
 			}
 		}
-		m.endSlot(oldest)
+		st.endSlot(oldest)
 	}
-	m.slots = append(m.slots, slot{track: t, talker: talker, flow: m.freeFlow()})
-	m.w.announced.Add(1)
-	s := &m.slots[len(m.slots)-1]
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.over {
+		return nil
+	}
+	st.slots = append(st.slots, slot{track: t, talker: talker, flow: st.freeFlow(), path: st.newPath(t)})
+	st.m.w.announced.Add(1)
+	s := &st.slots[len(st.slots)-1]
 	d := t.describe(s.flow)
 	d.SpaceExtension = spaceExtension
-	m.dev.tell(signal.TypeTrackAdded, d)
+	st.dev.tell(signal.TypeTrackAdded, d)
 	return s
 }
 
 // freeFlow is the next flow after the last that nothing is on: one that has just
 // ended rests a while.
-func (m *member) freeFlow() uint64 {
+func (st *seat) freeFlow() uint64 {
 	for {
-		m.flow++
-		if m.flow == rtcpFlow {
-			m.flow = 1
+		st.flow++
+		if st.flow == rtcpFlow {
+			st.flow = 1
 		}
-		if !slices.ContainsFunc(m.slots, func(s slot) bool { return s.flow == m.flow }) {
-			return m.flow
+		if !slices.ContainsFunc(st.slots, func(s slot) bool { return s.flow == st.flow }) {
+			return st.flow
 		}
 	}
 }
 
 // endSlot tells the player that a track is gone.
-func (m *member) endSlot(i int) {
-	m.dev.tell(signal.TypeTrackEnded, signal.TrackRef{TrackID: m.slots[i].track.id})
-	m.slots = slices.Delete(m.slots, i, i+1)
-	m.w.announced.Add(-1)
+func (st *seat) endSlot(i int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.over {
+		return
+	}
+	st.slots[i].path.end()
+	st.dev.tell(signal.TypeTrackEnded, signal.TrackRef{TrackID: st.slots[i].track.id})
+	st.slots = slices.Delete(st.slots, i, i+1)
+	st.m.w.announced.Add(-1)
 }
 
 // sift pauses the tracks that are not heard, and ends those of talkers who have
-// been out of hearing for a while. World.mu is held.
-func (m *member) sift(heard []audience.Voice, now time.Time) {
-	for i := len(m.slots) - 1; i >= 0; i-- {
-		s := &m.slots[i]
+// been out of hearing for a while.
+func (st *seat) sift(heard []audience.Voice, now time.Time) {
+	w := st.m.w
+	for i := len(st.slots) - 1; i >= 0; i-- {
+		s := &st.slots[i]
 		if slices.ContainsFunc(heard, func(v audience.Voice) bool { return v.Talker == s.talker }) {
 			continue
 		}
 		s.paused = true
-		if now.Sub(s.heard) < m.w.cfg.Linger {
+		if now.Sub(s.heard) < w.cfg.Linger {
 			continue
 		}
-		if m.w.aud.Reason(m.id, s.talker) != audience.Nothing {
+		if w.aud.Reason(st.m.id, s.talker) != audience.Nothing {
 			s.heard = now // silent, or muted, but there
 			continue
 		}
-		m.endSlot(i)
+		st.endSlot(i)
+	}
+}
+
+// sweep ends the slots of tracks that have ended.
+func (w *World) sweep() {
+	for _, m := range w.byID {
+		if m == nil {
+			continue
+		}
+		if st := m.seat.Load(); st != nil {
+			for i := len(st.slots) - 1; i >= 0; i-- {
+				if st.slots[i].track.closed.Load() {
+					st.endSlot(i)
+				}
+			}
+		}
 	}
 }
 
@@ -421,7 +425,7 @@ func (m *member) sift(heard []audience.Voice, now time.Time) {
 func (w *World) publish(m *member, t *track) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m.track = t
+	w.begun(m, t)
 }
 
 // memberFor is the member that a device publishes for. Server.mu is held.
@@ -430,9 +434,9 @@ func (w *World) memberFor(d *device) (*member, error) {
 	defer w.mu.Unlock()
 	m := w.members[d.userID]
 	switch {
-	case m == nil || m.dev != d:
+	case m == nil || m.device() != d:
 		return nil, refuse(hooks.CodeRefused, "%s is not in the world on this device", d.userID)
-	case m.track != nil:
+	case m.track.Load() != nil:
 		return nil, refuse(hooks.CodeRefused, "%s has a microphone in the world already", d.userID)
 	}
 	return m, nil
@@ -447,21 +451,13 @@ func (w *World) unpublish(t *track) {
 
 // dropTrack is unpublish with mu held, too.
 func (w *World) dropTrack(t *track) {
-	if t.member.track == t {
-		t.member.track = nil
-	}
-	for _, m := range w.byID {
-		if m == nil || m.dev == nil {
-			continue
-		}
-		for i := range m.slots {
-			if m.slots[i].track == t {
-				m.endSlot(i)
-				break
-			}
-		}
+	t.member.track.CompareAndSwap(t, nil)
+	if r := w.call.room; slices.Contains(r.tracks, t) {
+		r.tracks = slices.DeleteFunc(r.tracks, func(x *track) bool { return x == t })
 	}
 	t.close()
+	w.ended.Store(true)
+	w.tick.start()
 }
 
 // muted tells those who have a track that it is muted, or not any longer.
@@ -469,13 +465,26 @@ func (w *World) dropTrack(t *track) {
 func (w *World) muted(t *track, req *signal.Mute) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, m := range w.byID {
-		if m == nil || m.dev == nil {
-			continue
+	w.push(nil, func() {
+		for _, m := range w.byID {
+			if m == nil {
+				continue
+			}
+			if st := m.seat.Load(); st != nil {
+				st.muted(t, req)
+			}
 		}
-		if slices.ContainsFunc(m.slots, func(s slot) bool { return s.track == t }) {
-			m.dev.tell(signal.TypeTrackMuted, req)
-		}
+	})
+}
+
+func (st *seat) muted(t *track, req *signal.Mute) {
+	if !slices.ContainsFunc(st.slots, func(s slot) bool { return s.track == t }) {
+		return
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.over {
+		st.dev.tell(signal.TypeTrackMuted, req)
 	}
 }
 
@@ -484,12 +493,8 @@ func (w *World) subscribe(d *device, req *signal.Subscribe) error {
 	w.mu.Lock()
 	m := w.members[d.userID]
 	talker := ""
-	if m != nil && m.dev == d {
-		for i := range m.slots {
-			if m.slots[i].track.id == req.TrackID {
-				talker = m.slots[i].track.owner.userID
-			}
-		}
+	if m != nil && m.device() == d {
+		talker = m.seat.Load().talker(req.TrackID)
 	}
 	w.mu.Unlock()
 	if talker == "" {
@@ -498,20 +503,35 @@ func (w *World) subscribe(d *device, req *signal.Subscribe) error {
 	return w.Block(d.userID, !req.On, talker)
 }
 
+// talker is whose track the device has, or "".
+func (st *seat) talker(trackID uint64) string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for i := range st.slots {
+		if t := st.slots[i].track; t.id == trackID {
+			return t.owner.userID
+		}
+	}
+	return ""
+}
+
 // hearWorlds notes whom the server still hears in its worlds: see listenFor.
 func (s *Server) hearWorlds() {
+	var list []transport.Session
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, w := range s.worlds {
 		w.mu.Lock()
-		for _, m := range w.byID {
-			if m == nil || m.dev == nil {
-				continue
-			}
-			if sess := m.dev.session.Load(); sess != nil {
-				(*sess).Stats()
+		for _, m := range w.members {
+			if d := m.device(); d != nil {
+				if sess := d.session.Load(); sess != nil {
+					list = append(list, *sess)
+				}
 			}
 		}
 		w.mu.Unlock()
+	}
+	s.mu.Unlock()
+	for _, sess := range list {
+		sess.Stats()
 	}
 }

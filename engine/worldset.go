@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/earshotrtc/earshot/engine/audience"
@@ -14,52 +16,68 @@ import (
 // tick. Errors of all: an *Error if a user is not in the world or a setting is
 // out of range, ErrClosed; nothing is changed then.
 
-// each carries out a change for users. check is what is wrong with it.
-func (w *World) each(userIDs []string, check error, change func(id audience.ID)) error {
-	if check != nil {
-		return check
-	}
+// set carries out a change for users. wrong is what is wrong with it.
+func (w *World) set(userIDs []string, wrong error, change func(a *audience.Audience, id audience.ID)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.each(userIDs, wrong, change)
+}
+
+// each is set with mu held.
+func (w *World) each(userIDs []string, wrong error, change func(a *audience.Audience, id audience.ID)) error {
+	if wrong != nil {
+		return wrong
+	}
 	list, err := w.find(userIDs)
 	if err != nil {
 		return err
 	}
-	for _, m := range list {
-		change(m.id)
-	}
+	w.change(func(a *audience.Audience) {
+		for _, m := range list {
+			change(a, m.id)
+		}
+	}, nil)
 	return nil
 }
 
 // SetRange is from how far users hear, in metres; 0 is nobody by nearness.
 func (w *World) SetRange(metres float32, userIDs ...string) error {
-	return w.each(userIDs, checkMetres(metres), func(id audience.ID) { w.aud.SetRange(id, metres) })
+	return w.set(userIDs, checkMetres(metres), func(a *audience.Audience, id audience.ID) { a.SetRange(id, metres) })
 }
 
 // SetReach is from how far users are heard, in metres: whispering and shouting.
 func (w *World) SetReach(metres float32, userIDs ...string) error {
-	return w.each(userIDs, checkMetres(metres), func(id audience.ID) { w.aud.SetReach(id, metres) })
+	return w.set(userIDs, checkMetres(metres), func(a *audience.Audience, id audience.ID) { a.SetReach(id, metres) })
 }
 
 // SetTeam puts users into a team; "" is none.
 func (w *World) SetTeam(team string, userIDs ...string) error {
-	return w.each(userIDs, w.named(&w.teams, team), func(id audience.ID) { w.aud.SetTeam(id, w.teams.number(team)) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	wrong := w.room(&w.teams, team)
+	number := w.teams.number(team)
+	return w.each(userIDs, wrong, func(a *audience.Audience, id audience.ID) { a.SetTeam(id, number) })
 }
 
 // SetMode says whom users talk with besides their teams.
 func (w *World) SetMode(mode audience.Mode, userIDs ...string) error {
-	return w.each(userIDs, checkMode(mode), func(id audience.ID) { w.aud.SetMode(id, mode) })
+	return w.set(userIDs, checkMode(mode), func(a *audience.Audience, id audience.ID) { a.SetMode(id, mode) })
 }
 
 // SetGroups puts users into groups, at most 4, and out of all others.
 func (w *World) SetGroups(groups []string, userIDs ...string) error {
-	return w.each(userIDs, errors.Join(checkGroups(groups), w.named(&w.groups, groups...)), func(id audience.ID) {
-		w.aud.SetGroups(id, w.groups.numbers(groups))
-	})
+	if err := checkGroups(groups); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	wrong := w.room(&w.groups, groups...)
+	numbers := w.groups.numbers(groups)
+	return w.each(userIDs, wrong, func(a *audience.Audience, id audience.ID) { a.SetGroups(id, numbers) })
 }
 
-// SetGroupType says what a group is to those who are not in it. Default
-// audience.Normal.
+// SetGroupType says what a group is to those who are not in it, also if nobody
+// is. Default audience.Normal.
 func (w *World) SetGroupType(group string, t audience.GroupType) error {
 	if group == "" || t > audience.Isolated {
 		return refuse(hooks.CodeBadParam, "group %q cannot be of type %d", group, t)
@@ -69,32 +87,33 @@ func (w *World) SetGroupType(group string, t audience.GroupType) error {
 	if w.closed {
 		return ErrClosed
 	}
-	if err := w.groups.room(group); err != nil {
+	if err := w.room(&w.groups, group); err != nil {
 		return err
 	}
-	w.aud.SetGroupType(w.groups.number(group), t)
+	number := w.groups.number(group)
+	w.change(func(a *audience.Audience) { a.SetGroupType(number, t) }, nil)
 	return nil
 }
 
 // SetPriority makes users heard rather than others, and others quieter while
 // they talk: 0 to 10.
 func (w *World) SetPriority(priority int, userIDs ...string) error {
-	return w.each(userIDs, checkPriority(priority), func(id audience.ID) { w.aud.SetPriority(id, priority) })
+	return w.set(userIDs, checkPriority(priority), func(a *audience.Audience, id audience.ID) { a.SetPriority(id, priority) })
 }
 
 // SetBroadcast makes everybody hear users.
 func (w *World) SetBroadcast(on bool, userIDs ...string) error {
-	return w.each(userIDs, nil, func(id audience.ID) { w.aud.SetBroadcast(id, on) })
+	return w.set(userIDs, nil, func(a *audience.Audience, id audience.ID) { a.SetBroadcast(id, on) })
 }
 
 // SetSpectator makes users hear others and not be heard.
 func (w *World) SetSpectator(on bool, userIDs ...string) error {
-	return w.each(userIDs, nil, func(id audience.ID) { w.aud.SetSpectator(id, on) })
+	return w.set(userIDs, nil, func(a *audience.Audience, id audience.ID) { a.SetSpectator(id, on) })
 }
 
 // SetCategory says what kind of sound users are.
 func (w *World) SetCategory(c audience.Category, userIDs ...string) error {
-	return w.each(userIDs, checkCategory(c), func(id audience.ID) { w.aud.SetCategory(id, c) })
+	return w.set(userIDs, checkCategory(c), func(a *audience.Audience, id audience.ID) { a.SetCategory(id, c) })
 }
 
 // Targets are whom a push-to-talk key goes to, several at once.
@@ -115,27 +134,23 @@ func (w *World) SetTargets(t Targets, userIDs ...string) error {
 	if err != nil {
 		return err
 	}
-	list, err := w.find(userIDs)
-	if err != nil {
+	if _, err := w.find(userIDs); err != nil {
 		return err
 	}
-	if err := errors.Join(w.teams.room(t.Teams...), w.groups.room(t.Groups...)); err != nil {
+	if err := errors.Join(w.room(&w.teams, t.Teams...), w.room(&w.groups, t.Groups...)); err != nil {
 		return err
 	}
-	for _, m := range list { // each has slices of their own
-		out := audience.Targets{Only: t.Only}
-		for _, a := range aims {
-			out.Players = append(out.Players, a.id)
-		}
-		for _, team := range t.Teams {
-			out.Teams = append(out.Teams, w.teams.number(team))
-		}
-		for _, g := range t.Groups {
-			out.Groups = append(out.Groups, w.groups.number(g))
-		}
-		w.aud.SetTargets(m.id, out)
+	out := audience.Targets{Only: t.Only}
+	for _, m := range aims {
+		out.Players = append(out.Players, m.id)
 	}
-	return nil
+	for _, team := range t.Teams {
+		out.Teams = append(out.Teams, w.teams.number(team))
+	}
+	for _, g := range t.Groups {
+		out.Groups = append(out.Groups, w.groups.number(g))
+	}
+	return w.each(userIDs, nil, func(a *audience.Audience, id audience.ID) { a.SetTargets(id, out) })
 }
 
 // A standing is what a world keeps of a user, here or not: it survives lost
@@ -143,9 +158,24 @@ func (w *World) SetTargets(t Targets, userIDs ...string) error {
 type standing struct {
 	mutes      audience.Mute
 	banned     time.Time
-	blocked    map[string]bool    // whom they do not want to hear
-	volume     map[string]float32 // other than 1
+	wishes     map[string]wish // of others
 	categories map[audience.Category]float32
+}
+
+// A wish is how a user wants to hear another; noWish is as they are.
+type wish struct {
+	blocked bool
+	volume  float32
+}
+
+var noWish = wish{volume: 1}
+
+// wish is that of one user about another.
+func (u *standing) wish(talker string) wish {
+	if v, has := u.wishes[talker]; has {
+		return v
+	}
+	return noWish
 }
 
 func (w *World) standing(userID string) *standing {
@@ -176,49 +206,65 @@ func (w *World) keep(n int, userIDs ...string) error {
 	return nil
 }
 
-// keepPairs is keep for what one user wants of others.
-func (w *World) keepPairs(receiver string, talkers []string) error {
-	if err := w.keep(len(talkers)+1, receiver); err != nil {
-		return err
-	}
-	return w.keep(0, talkers...)
-}
-
-// recall gives a member who comes in what is kept of them, and of others about
-// them.
-func (w *World) recall(m *member) {
-	if u := w.users[m.userID]; u != nil {
-		w.aud.SetMute(m.id, u.mutes, true)
-		for c, gain := range u.categories {
-			w.aud.SetCategoryVolume(m.id, c, gain)
-		}
-		for other := range u.blocked {
-			if t := w.members[other]; t != nil {
-				w.aud.Block(m.id, t.id, true)
-			}
-		}
-		for other, gain := range u.volume {
-			if t := w.members[other]; t != nil {
-				w.aud.SetVolume(m.id, t.id, gain)
-			}
-		}
-	}
-	if w.pairs == 0 {
-		return
-	}
-	for _, r := range w.byID {
-		if r == nil {
+// recall gives members who come in what is kept of them, and of others about
+// them. mu is held.
+func (w *World) recall(list []*member) {
+	var rules []func(a *audience.Audience)
+	about := make(map[string]bool, len(list))
+	for _, m := range list {
+		about[m.userID] = true
+		u := w.users[m.userID]
+		if u == nil {
 			continue
 		}
-		if u := w.users[r.userID]; u != nil {
-			if u.blocked[m.userID] {
-				w.aud.Block(r.id, m.id, true)
+		mutes, categories := u.mutes, maps.Clone(u.categories)
+		rules = append(rules, func(a *audience.Audience) {
+			a.SetMute(m.id, mutes, true)
+			for c, gain := range categories {
+				a.SetCategoryVolume(m.id, c, gain)
 			}
-			if gain, has := u.volume[m.userID]; has {
-				w.aud.SetVolume(r.id, m.id, gain)
+		})
+	}
+	for _, r := range w.members {
+		if w.pairs == 0 {
+			break
+		}
+		u := w.users[r.userID]
+		if u == nil {
+			continue
+		}
+		recall := func(talker string, v wish) {
+			if t := w.members[talker]; t != nil {
+				rules = append(rules, func(a *audience.Audience) { v.set(a, r, t) })
+			}
+		}
+		if len(list) < len(u.wishes) && !about[r.userID] {
+			for _, m := range list {
+				if v := u.wish(m.userID); v != noWish {
+					recall(m.userID, v)
+				}
+			}
+			continue
+		}
+		for talker, v := range u.wishes {
+			if about[r.userID] || about[talker] {
+				recall(talker, v)
 			}
 		}
 	}
+	if len(rules) == 0 {
+		return
+	}
+	w.change(func(a *audience.Audience) {
+		for _, f := range rules {
+			f(a)
+		}
+	}, nil)
+}
+
+func (v wish) set(a *audience.Audience, receiver, talker *member) {
+	a.Block(receiver.id, talker.id, v.blocked)
+	a.SetVolume(receiver.id, talker.id, v.volume)
 }
 
 // SetMute sets or lifts mutes of users: by a moderator and by themselves, of
@@ -230,6 +276,7 @@ func (w *World) SetMute(mute audience.Mute, on bool, userIDs ...string) error {
 	if err := w.keep(len(userIDs), userIDs...); err != nil {
 		return err
 	}
+	var here []*member
 	for _, user := range userIDs {
 		u := w.standing(user)
 		u.mutes &^= mute
@@ -237,37 +284,21 @@ func (w *World) SetMute(mute audience.Mute, on bool, userIDs ...string) error {
 			u.mutes |= mute
 		}
 		if m := w.members[user]; m != nil {
-			w.aud.SetMute(m.id, mute, on)
+			here = append(here, m)
 		}
 	}
+	w.change(func(a *audience.Audience) {
+		for _, m := range here {
+			a.SetMute(m.id, mute, on)
+		}
+	}, nil)
 	return nil
 }
 
 // Block makes a user not hear others, or hear them again. It is the user's own
 // wish, which clients tell with MuteRemoteAudio, too, and is kept like mutes.
 func (w *World) Block(receiver string, on bool, talkers ...string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.keepPairs(receiver, talkers); err != nil {
-		return err
-	}
-	u := w.standing(receiver)
-	for _, t := range talkers {
-		w.pairs -= len(u.blocked)
-		switch {
-		case !on:
-			delete(u.blocked, t)
-		case u.blocked == nil:
-			u.blocked = map[string]bool{t: true}
-		default:
-			u.blocked[t] = true
-		}
-		w.pairs += len(u.blocked)
-		if r, m := w.members[receiver], w.members[t]; r != nil && m != nil {
-			w.aud.Block(r.id, m.id, on)
-		}
-	}
-	return nil
+	return w.setWishes(receiver, talkers, func(v *wish) { v.blocked = on })
 }
 
 // SetVolume is how loud a user hears others: 0 is not at all (nothing is sent),
@@ -276,27 +307,45 @@ func (w *World) SetVolume(receiver string, gain float32, talkers ...string) erro
 	if err := checkGain(gain); err != nil {
 		return err
 	}
+	return w.setWishes(receiver, talkers, func(v *wish) { v.volume = gain })
+}
+
+// setWishes changes what one user wishes of others.
+func (w *World) setWishes(receiver string, talkers []string, change func(v *wish)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.keepPairs(receiver, talkers); err != nil {
+	err := w.keep(len(talkers)+1, receiver)
+	if err == nil {
+		err = w.keep(0, talkers...)
+	}
+	if err != nil {
 		return err
 	}
 	u := w.standing(receiver)
-	for _, t := range talkers {
-		w.pairs -= len(u.volume)
-		switch {
-		case gain == 1:
-			delete(u.volume, t)
-		case u.volume == nil:
-			u.volume = map[string]float32{t: gain}
-		default:
-			u.volume[t] = gain
+	if u.wishes == nil {
+		u.wishes = make(map[string]wish)
+	}
+	w.pairs -= len(u.wishes)
+	r := w.members[receiver]
+	var here []*member
+	var wishes []wish
+	for _, talker := range talkers {
+		v := u.wish(talker)
+		if change(&v); v == noWish {
+			delete(u.wishes, talker)
+		} else {
+			u.wishes[talker] = v
 		}
-		w.pairs += len(u.volume)
-		if r, m := w.members[receiver], w.members[t]; r != nil && m != nil {
-			w.aud.SetVolume(r.id, m.id, gain)
+		if t := w.members[talker]; r != nil && t != nil {
+			here, wishes = append(here, t), append(wishes, v)
 		}
 	}
+	w.pairs += len(u.wishes)
+	w.change(func(a *audience.Audience) {
+		for i, t := range here {
+			wishes[i].set(a, r, t)
+		}
+	}, nil)
 	return nil
 }
 
@@ -311,6 +360,7 @@ func (w *World) SetCategoryVolume(c audience.Category, gain float32, receivers .
 	if err := w.keep(len(receivers), receivers...); err != nil {
 		return err
 	}
+	var here []*member
 	for _, r := range receivers {
 		u := w.standing(r)
 		if u.categories == nil {
@@ -318,9 +368,14 @@ func (w *World) SetCategoryVolume(c audience.Category, gain float32, receivers .
 		}
 		u.categories[c] = gain
 		if m := w.members[r]; m != nil {
-			w.aud.SetCategoryVolume(m.id, c, gain)
+			here = append(here, m)
 		}
 	}
+	w.change(func(a *audience.Audience) {
+		for _, m := range here {
+			a.SetCategoryVolume(m.id, c, gain)
+		}
+	}, nil)
 	return nil
 }
 
@@ -335,36 +390,58 @@ func (w *World) Ban(until time.Time, userIDs ...string) error {
 		return err
 	}
 	out := until.After(time.Now())
+	var list []*member
 	for _, user := range userIDs {
 		w.standing(user).banned = until
 		if m := w.members[user]; m != nil && out {
-			w.drop(m)
+			list = append(list, m)
 		}
 	}
+	w.drop(list)
 	return nil
 }
 
-// names gives teams and groups their numbers.
+// names gives teams and groups their numbers, which go to others when nobody is
+// in one any longer.
 type names struct {
 	what string
 	of   map[string]uint16
+	free []uint16
+	full int // how many names there may be before it is looked whether all are in use
+	used func(a *audience.Audience) map[uint16]bool
 }
 
-func newNames(what string) names { return names{what, make(map[string]uint16)} }
-
-// maxNames is how many teams, and how many groups, a world has in its life.
+// maxNames is how many teams, and how many groups, a world has at a time.
 const maxNames = 65_000
 
-// room makes sure that there is a number for each name.
-func (n *names) room(list ...string) error {
+// room makes sure that there is a number for each name. It is called once for
+// all that a change names, as numbers that nobody has may go. mu is held.
+func (w *World) room(n *names, list ...string) error {
+	fresh := make(map[string]bool)
 	for _, name := range list {
-		if _, has := n.of[name]; name == "" || has {
-			continue
+		if _, has := n.of[name]; name != "" && !has {
+			fresh[name] = true
 		}
-		if len(n.of) >= maxNames {
-			return refuse(hooks.CodeRefused, "more than %d %s", maxNames, n.what)
+	}
+	if len(n.of)+len(fresh) > n.full {
+		used := n.used(w.book)
+		for name, number := range n.of {
+			if !used[number] && !slices.Contains(list, name) {
+				delete(n.of, name)
+				n.free = append(n.free, number)
+			}
 		}
-		n.of[name] = uint16(len(n.of) + 1)
+		n.full = min(max(64, 2*(len(n.of)+len(fresh))), maxNames)
+	}
+	if len(n.of)+len(fresh) > maxNames {
+		return refuse(hooks.CodeRefused, "more than %d %s", maxNames, n.what)
+	}
+	for name := range fresh {
+		number := uint16(len(n.of) + 1) // as none is free, all up to here are in use
+		if last := len(n.free) - 1; last >= 0 {
+			number, n.free = n.free[last], n.free[:last]
+		}
+		n.of[name] = number
 	}
 	return nil
 }
@@ -377,13 +454,6 @@ func (n *names) numbers(list []string) (out [audience.MaxGroups]uint16) {
 		out[i] = n.of[name]
 	}
 	return out
-}
-
-// named is room under the world's lock.
-func (w *World) named(n *names, list ...string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return n.room(list...)
 }
 
 func checkGroups(groups []string) error {

@@ -64,8 +64,11 @@ type Plugin struct {
 	// Processor is asked once for each microphone that a user publishes on a
 	// server that can mix, for a function that sees, and may change, their
 	// sound before it is mixed: noise suppression, a radio's sound, another
-	// pitch. Those who get the packets as they are do not hear it. nil changes
-	// nothing. It has 2 s, and a panic is a nil.
+	// pitch. In a call those who get the packets as they are do not hear it. In a
+	// world all do: a talker with one is decoded and encoded again, whose packets
+	// are of 10, 20, 40 or 60 ms; others are not heard, nor is one that comes after
+	// a later one. nil changes nothing and costs nothing. It has 2 s, and a panic
+	// is a nil.
 	Processor func(track TrackInfo) PCMHook
 	// PathProcessor is asked for each talker and each receiver of a mix, for a
 	// function on the way from the one to the other: walls between them, a radio
@@ -73,12 +76,16 @@ type Plugin struct {
 	// how loud and from where it is heard, while the talker is in the mix. A
 	// receiver with one has a mix, and an encode, of its own meanwhile; nil changes
 	// nothing and costs nothing. It is asked when both are there, and until it has
-	// answered, in 2 s at most, the talker is heard as they are.
+	// answered, in 2 s at most, the talker is heard as they are. In a world it is
+	// asked when the talker is first heard by the receiver, and again after their
+	// track has ended (WorldConfig.Linger); a way with one costs a decode and an
+	// encode of its own, and goes for packets as Processor does.
 	PathProcessor func(path PathInfo) PCMHook
 	// MixProcessor is asked for each receiver of a mix, for a function that sees,
 	// and may change, the finished mix before it is encoded, while somebody is
 	// heard in it. A receiver with one has a mix, and an encode, of its own; nil
-	// changes nothing and costs nothing. It is asked as PathProcessor is.
+	// changes nothing and costs nothing. It is asked as PathProcessor is, but not
+	// in a world, which does not mix.
 	MixProcessor func(receiver ReceiverInfo) MixHook
 }
 

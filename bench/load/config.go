@@ -11,6 +11,10 @@ import (
 // Config says what load there is. The zero value is a room of 100 in mix mode,
 // five of them talking, for ten seconds.
 type Config struct {
+	// Server is one that runs elsewhere, which is not touched otherwise. Then
+	// Bare, Aside, Window, FramesPerPacket and profiles cannot be. Default nil: Run
+	// starts one.
+	Server *Server
 	// Bare measures a bare loop over quic-go instead of a server: a ready
 	// datagram to each receiver for each frame, in forward mode with the voices
 	// of all others who talk in it, of whom there are then at most ten. Default
@@ -60,6 +64,23 @@ type Config struct {
 	Profile, MutexProfile, BlockProfile string
 }
 
+// A Server is where one runs, and how to sign in there.
+type Server struct {
+	// Addr is its UDP address, host:port.
+	Addr string
+	// Pin is its certificate's (transport.ParsePin). Default nil: its certificate
+	// is one that this machine trusts.
+	Pin []byte
+	// AppID and Key are what it checks UserSigs with. People sign in as users
+	// whose names begin with "load-".
+	AppID uint32
+	Key   string `json:"-"` // not in what is printed
+	// Metrics is the URL at which it gives what engine/prom and Prometheus's
+	// process collector count, as "earshot serve -metrics" does. Default none: its
+	// costs are not known.
+	Metrics string
+}
+
 // Check says what is wrong with c.
 func (c Config) Check() error {
 	_, err := c.WithDefaults()
@@ -78,6 +99,8 @@ func (c Config) WithDefaults() (Config, error) {
 	def(&c.Frame, 20*time.Millisecond)
 	def(&c.FramesPerPacket, 1)
 	switch {
+	case c.Server != nil && (c.Bare || c.Aside > 0 || c.Window != 0 || c.FramesPerPacket != 1 || c.Profile != "" || c.MutexProfile != "" || c.BlockProfile != ""):
+		return c, errors.New("load: bare loops, profiles, a window, several frames a packet and users aside are for a server that the load starts itself")
 	case !c.Mode.Valid():
 		return c, fmt.Errorf("load: mode %q is neither forward nor mix", c.Mode)
 	case c.Rooms < 1 || c.Users < 2 || c.Rooms*c.Users > 5000:

@@ -31,6 +31,9 @@ func Curve(ctx context.Context, cfg Config, done func(Point)) ([]Point, error) {
 		run := cfg
 		run.Users, run.Talkers = c[0], c[1]
 		r, err := Run(ctx, run)
+		if err == nil {
+			err = r.Refused()
+		}
 		if err != nil {
 			return points, err
 		}

@@ -16,7 +16,9 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/earshotrtc/earshot/codec"
+	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/engine/signal"
+	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/transport"
 )
 
@@ -38,34 +40,80 @@ type person struct {
 	tracks  []*signal.Track
 }
 
-// join connects and signs in.
+// tooMany is the code with which a server closes connections that come faster
+// than it lets an address sign in (PROTOCOL.md, 8), and tryAgain after how long one
+// of a few that wait may try again, so that all of them stay below that.
+const (
+	tooMany  transport.ErrorCode = 0x104
+	tryAgain                     = time.Second
+)
+
+// join connects and signs in. It tries again as long as the server says that it
+// gets too many connections.
 func join(ctx context.Context, at ready, name string, delays *delayMeter, socket func() (net.PacketConn, error)) (*person, error) {
-	sig, err := sign(name)
+	for {
+		p, err := joinOnce(ctx, at, name, delays, socket)
+		var closed *transport.Error
+		if !errors.As(err, &closed) || closed.Code != tooMany {
+			return p, err
+		}
+		if wait(ctx, tryAgain) != nil {
+			return nil, fmt.Errorf("load: %s did not get in in time: %w", name, err)
+		}
+	}
+}
+
+func joinOnce(ctx context.Context, at ready, name string, delays *delayMeter, socket func() (net.PacketConn, error)) (*person, error) {
+	sig, err := usersig.Sign(at.Key, usersig.Claims{SDKAppID: at.AppID, UserID: name})
 	if err != nil {
 		return nil, err
 	}
 	d := transport.QUICDialer{Pin: at.Pin, Conn: socket}
 	sess, err := d.Dial(ctx, at.Addr)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("load: cannot reach %s: %w", at.Addr, err)
 	}
+	stop := context.AfterFunc(ctx, func() { sess.Close() })
 	p := &person{
 		name: name, sess: sess, results: make(chan *signal.Result, 4), entered: make(chan struct{}, 1),
 		invited: make(chan string, 1), delays: delays,
 	}
-	if err := p.write(signal.TypeSignIn, 0, signal.SignIn{Version: signal.Version, SDKAppID: app, UserID: name, UserSig: sig, Bundles: true}); err != nil {
-		return nil, err
-	}
 	in := signal.NewReader(sess.Control())
-	m, err := in.Read()
-	if err != nil {
+	if err := p.signIn(in, at.AppID, sig); err != nil {
+		sess.Close()
 		return nil, err
 	}
-	if m.Type != signal.TypeWelcome {
-		return nil, fmt.Errorf("load: %s instead of a welcome", m.Type)
+	if !stop() {
+		return nil, ctx.Err()
 	}
 	go p.read(in)
 	return p, nil
+}
+
+// signIn signs in, or says why the server does not want that.
+func (p *person) signIn(in *signal.Reader, app uint32, sig string) error {
+	err := p.write(signal.TypeSignIn, 0, signal.SignIn{Version: signal.Version, SDKAppID: app, UserID: p.name, UserSig: sig, Bundles: true})
+	var m signal.Message
+	if err == nil {
+		m, err = in.Read()
+	}
+	if err != nil {
+		select {
+		case <-p.sess.Done(): // says more
+			err = p.sess.Err()
+		case <-time.After(time.Second):
+		}
+		return fmt.Errorf("load: %s cannot sign in: %w", p.name, err)
+	}
+	if m.Type == signal.TypeWelcome {
+		return nil
+	}
+	if body, err := m.Body(); err == nil {
+		if no, ok := body.(*signal.Goodbye); ok {
+			return fmt.Errorf("load: %s cannot sign in: %w", p.name, &engine.Error{Code: no.Code, Message: no.Message})
+		}
+	}
+	return fmt.Errorf("load: %s instead of a welcome", m.Type)
 }
 
 // loopback opens a socket.
@@ -93,7 +141,7 @@ func (p *person) request(ctx context.Context, typ signal.Type, body any) (*signa
 	select {
 	case res := <-p.results:
 		if res.Code != 0 {
-			return nil, fmt.Errorf("load: %s: %s of %s: %v: %s", p.name, typ, p.name, res.Code, res.Message)
+			return nil, fmt.Errorf("load: %s of %s: %w", typ, p.name, &engine.Error{Code: res.Code, Message: res.Message})
 		}
 		return res, nil
 	case <-p.sess.Done():
@@ -204,10 +252,40 @@ func joinBare(ctx context.Context, at ready, relayed bool, delays *delayMeter) (
 	return p, nil
 }
 
+// gone is closed when the person's connection has ended.
+func (p *person) gone() <-chan struct{} {
+	if p.bare != nil {
+		return p.bare.Context().Done()
+	}
+	return p.sess.Done()
+}
+
+// why is why it has.
+func (p *person) why() error {
+	if p.bare != nil {
+		return context.Cause(p.bare.Context())
+	}
+	return p.sess.Err()
+}
+
+// isGone reports whether it has.
+func (p *person) isGone() bool {
+	select {
+	case <-p.gone():
+		return true
+	default:
+		return false
+	}
+}
+
+// close signs out, so that nobody is kept waiting for who will not come back.
 func (p *person) close() {
 	if p.bare != nil {
 		p.bare.CloseWithError(0, "")
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	p.request(ctx, signal.TypeSignOut, nil)
 	p.sess.Close()
 }

@@ -2,8 +2,8 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -17,14 +17,17 @@ import (
 // A Result is what a load did and cost.
 type Result struct {
 	Config Config
-	// Admitted is how many people were in their rooms, by the server's own count
-	// (of a bare loop, those who could connect), Due how many of those should have
-	// heard somebody, and Hearing how many did.
+	// Admitted is how many people were in their rooms from the window's begin to its
+	// end: those whom the server counted at its begin, if it says (a bare loop does
+	// not, nor does one elsewhere without Server.Metrics), without those whose
+	// connections ended. Due is how many should have heard somebody, and Hearing
+	// how many did.
 	Admitted, Due, Hearing int
 	// Window is how long was measured.
 	Window time.Duration
-	// CPU is the server's, user and system, in the window; Peak its largest
-	// resident memory so far, in bytes, and Mallocs its allocations.
+	// CPU is the server's, user and system, in the window, 0 where it is not known;
+	// Peak its largest resident memory so far, in bytes, or what it has now if it
+	// runs elsewhere; Mallocs are its allocations.
 	CPU     time.Duration
 	Peak    int64
 	Mallocs uint64
@@ -37,6 +40,8 @@ type Result struct {
 	// worst and the best served of those got who should hear somebody.
 	Least, Most float64
 	Mix         engine.MixStats
+	// Calibration is this machine's, and the zero value if the server runs on
+	// another.
 	Calibration Calibration
 	// Delay is how long packets took from just before a talker's Send to a
 	// receiver's handler, and Added from ReceiveDatagram's return in the server
@@ -96,15 +101,16 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	r.Config = cfg
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server, err := startServer(ctx, cfg)
+	defer func() {
+		if err != nil && ctx.Err() != nil { // then that is why
+			err = ctx.Err()
+		}
+	}()
+	at, server, err := open(ctx, cfg)
 	if err != nil {
 		return r, err
 	}
-	defer server.Close()
-	var at ready
-	if err := server.Read(&at); err != nil {
-		return r, err
-	}
+	defer server.close()
 	calibrator, err := StartCalibrator(ctx)
 	if err != nil {
 		return r, err
@@ -116,12 +122,17 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	}
 	people := make([]*person, cfg.Rooms*cfg.Users)
 	defer func() {
-		for _, p := range people {
-			if p != nil {
-				p.close()
+		each(context.Background(), len(people), func(_ context.Context, i int) error {
+			if people[i] != nil {
+				people[i].close()
 			}
-		}
+			return nil
+		})
 	}()
+	others, _, err := server.mark() // who are there already
+	if err != nil {
+		return r, err
+	}
 	setup, stop := context.WithTimeout(ctx, setUpTime)
 	defer stop()
 	var meter *delayMeter
@@ -154,7 +165,7 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 			return r, err
 		}
 	}
-	if err := wait(ctx, settleTime); err != nil {
+	if err := people[0].wait(ctx, settleTime); err != nil {
 		return r, err
 	}
 	if cfg.Bad {
@@ -162,15 +173,15 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 			return r, err
 		}
 	}
-	var before, after mark
-	if err := server.Ask("begin", &before); err != nil {
+	before, known, err := server.mark()
+	if err != nil {
 		return r, err
 	}
 	if meter != nil {
 		meter.reset()
 	}
-	if r.Admitted = before.Participants; cfg.Bare {
-		r.Admitted = len(people)
+	if r.Admitted = len(people); known && !cfg.Bare {
+		r.Admitted = before.Participants - others.Participants
 	}
 	counts := count(people)
 	began := time.Now()
@@ -181,19 +192,24 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 		r.Calibration, err = calibrator.Measure(cfg.Duration - 300*time.Millisecond)
 		calibrated <- err
 	}()
-	if err := wait(ctx, cfg.Duration); err != nil {
+	if err := people[0].wait(ctx, cfg.Duration); err != nil {
 		return r, err
 	}
-	if err := server.Ask("end", &after); err != nil {
+	after, _, err := server.mark()
+	if err != nil {
 		return r, err
 	}
 	r.Window = time.Since(began)
 	done := count(people)
+	r.Admitted -= r.Config.gone(people)
 	if meter != nil {
 		r.Delay, r.Added = meter.delays(), after.Delay
 	}
 	if err := <-calibrated; err != nil {
 		return r, err
+	}
+	if cfg.Server != nil && !onLoopback(at.Addr) {
+		r.Calibration = Calibration{}
 	}
 	r.CPU, r.Peak, r.Mallocs = after.CPU-before.CPU, after.Peak, after.Mallocs-before.Mallocs
 	r.LockWait = after.LockWait - before.LockWait
@@ -211,6 +227,33 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// wait waits for d, and no longer than the person's connection lasts.
+func (p *person) wait(ctx context.Context, d time.Duration) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-p.gone():
+			cancel(fmt.Errorf("load: the server is gone: %w", p.why()))
+		case <-ctx.Done():
+		}
+	}()
+	if err := wait(ctx, d); err != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// gone counts those whose connections have ended, of those that are not aside.
+func (c Config) gone(people []*person) (n int) {
+	for i, p := range people {
+		if !c.aside(i) && p.isGone() {
+			n++
+		}
+	}
+	return n
 }
 
 type counted struct{ packets, frames, lost int64 }
@@ -250,14 +293,22 @@ func (r *Result) tally(before, after []counted) {
 	}
 }
 
+// newNames is what users' names begin with: nobody else's, and not those of
+// another load.
+func newNames() string { return fmt.Sprintf("load-%08x-", rand.Uint32()) }
+
 // arrive connects everybody, a few at a time.
 func arrive(ctx context.Context, cfg Config, at ready, people []*person, delays *delayMeter, unruly *bad) error {
-	return each(ctx, len(people), func(i int) (err error) {
+	names, socket := newNames(), loopback
+	if cfg.Server != nil {
+		socket = nil // any
+	}
+	return each(ctx, len(people), func(ctx context.Context, i int) (err error) {
 		if cfg.Bare {
 			people[i], err = joinBare(ctx, at, cfg.Relay, delays)
 			return err
 		}
-		at, delays, socket := at, delays, loopback
+		at, delays, socket := at, delays, socket
 		if cfg.aside(i) {
 			delays = nil
 		}
@@ -278,33 +329,39 @@ func arrive(ctx context.Context, cfg Config, at ready, people []*person, delays 
 			}
 			at.Addr = unruly.relay.Addr().String()
 		}
-		people[i], err = join(ctx, at, fmt.Sprintf("user%d", i), delays, socket)
+		people[i], err = join(ctx, at, fmt.Sprintf("%s%d", names, i), delays, socket)
 		return err
 	})
 }
 
-// each does something for each of n, a few at a time, and returns the first
-// error.
-func each(ctx context.Context, n int, do func(i int) error) error {
+// each does something for each of n, a few at a time, until there is an error,
+// and returns the first.
+func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var first error
 	tokens := make(chan struct{}, 8)
+	ctx, failed := context.WithCancel(ctx)
+	defer failed()
 	for i := range n {
 		select {
 		case tokens <- struct{}{}:
 		case <-ctx.Done():
 			wg.Wait()
-			return errors.Join(first, ctx.Err())
+			if first != nil {
+				return first
+			}
+			return ctx.Err()
 		}
 		wg.Go(func() {
 			defer func() { <-tokens }()
-			if err := do(i); err != nil {
+			if err := do(ctx, i); err != nil {
 				mu.Lock()
 				if first == nil {
 					first = err
 				}
 				mu.Unlock()
+				failed()
 			}
 		})
 	}
@@ -316,12 +373,12 @@ func each(ctx context.Context, n int, do func(i int) error) error {
 // returns the call of the first room.
 func enter(ctx context.Context, cfg Config, people []*person, voices []voice) (_ []*talker, first string, err error) {
 	talkers := make([]*talker, cfg.talking()*cfg.Talkers)
-	err = each(ctx, cfg.Rooms, func(room int) error {
+	err = each(ctx, cfg.Rooms, func(ctx context.Context, room int) error {
 		in := people[room*cfg.Users : (room+1)*cfg.Users]
 		id := ""
 		if !cfg.Bare {
 			var err error
-			if id, err = gather(ctx, in, cfg.Aside > 0); err != nil {
+			if id, err = gather(ctx, in, cfg.Mode, cfg.Aside > 0); err != nil {
 				return err
 			}
 			if room == 0 {
@@ -344,12 +401,12 @@ func enter(ctx context.Context, cfg Config, people []*person, voices []voice) (_
 }
 
 // gather makes the first of some people call the others, who answer.
-func gather(ctx context.Context, people []*person, video bool) (callID string, err error) {
+func gather(ctx context.Context, people []*person, mode hooks.RoomMode, video bool) (callID string, err error) {
 	var others []string
 	for _, p := range people[1:] {
 		others = append(others, p.name)
 	}
-	call := signal.Call{UserIDs: others[:min(len(others), 1000)], IsGroup: true, Media: hooks.MediaAudio, TimeoutMS: int(setUpTime / time.Millisecond)}
+	call := signal.Call{UserIDs: others[:min(len(others), 1000)], IsGroup: true, Media: hooks.MediaAudio, TimeoutMS: int(setUpTime / time.Millisecond), Receive: mode}
 	if video {
 		call.Media = hooks.MediaVideo
 	}
@@ -357,7 +414,8 @@ func gather(ctx context.Context, people []*person, video bool) (callID string, e
 	if err != nil {
 		return "", err
 	}
-	err = each(ctx, len(people), func(i int) error {
+	enter := signal.Enter{CallID: res.CallID, Receive: mode}
+	err = each(ctx, len(people), func(ctx context.Context, i int) error {
 		p := people[i]
 		switch {
 		case i == 0:
@@ -367,11 +425,11 @@ func gather(ctx context.Context, people []*person, video bool) (callID string, e
 			case <-ctx.Done():
 				return fmt.Errorf("load: %s was not invited: %w", p.name, ctx.Err())
 			}
-			if _, err := p.request(ctx, signal.TypeAccept, signal.Enter{CallID: res.CallID}); err != nil {
+			if _, err := p.request(ctx, signal.TypeAccept, enter); err != nil {
 				return err
 			}
 		default:
-			if _, err := p.request(ctx, signal.TypeJoin, signal.Enter{CallID: res.CallID}); err != nil {
+			if _, err := p.request(ctx, signal.TypeJoin, enter); err != nil {
 				return err
 			}
 		}

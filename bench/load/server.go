@@ -12,7 +12,6 @@ import (
 
 	"github.com/earshotrtc/earshot/codec/libopus"
 	"github.com/earshotrtc/earshot/engine"
-	"github.com/earshotrtc/earshot/engine/usersig"
 	"github.com/earshotrtc/earshot/internal/probe"
 )
 
@@ -21,10 +20,12 @@ const (
 	key = "a key for measurements only"
 )
 
-// ready is where a server can be reached.
+// ready is where a server can be reached, and what UserSigs for it are made of.
 type ready struct {
-	Addr string
-	Pin  []byte
+	Addr  string
+	Pin   []byte
+	AppID uint32
+	Key   string
 }
 
 // mark is what a server has used and done so far.
@@ -53,14 +54,43 @@ func takeMark(mix engine.MixStats) mark {
 	return m
 }
 
-// startServer starts it.
-func startServer(ctx context.Context, cfg Config) (*Process, error) {
+// A measured is the server that is measured.
+type measured interface {
+	// mark says what it has used and done. known is false if it does not say.
+	mark() (m mark, known bool, err error)
+	close()
+}
+
+// open starts the server, or looks for the one that there is.
+func open(ctx context.Context, cfg Config) (ready, measured, error) {
+	if cfg.Server != nil {
+		return openElsewhere(ctx, *cfg.Server)
+	}
 	j, err := json.Marshal(cfg)
 	if err != nil {
-		return nil, err
+		return ready{}, nil, err
 	}
-	return StartProcess(ctx, role+"=server", setup+"="+string(j))
+	p, err := StartProcess(ctx, role+"=server", setup+"="+string(j))
+	if err != nil {
+		return ready{}, nil, err
+	}
+	var at ready
+	if err := p.Read(&at); err != nil {
+		p.Close()
+		return ready{}, nil, err
+	}
+	return at, ownServer{p}, nil
 }
+
+// An ownServer is one that Run has started.
+type ownServer struct{ p *Process }
+
+func (o ownServer) mark() (m mark, known bool, err error) {
+	err = o.p.Ask("mark", &m)
+	return m, true, err
+}
+
+func (o ownServer) close() { o.p.Close() }
 
 // serverChild is the server's process: it says where it is, and at each line
 // of input what it has used.
@@ -82,7 +112,7 @@ func serverChild() error {
 			return err
 		}
 		defer stop()
-		at = ready{addr, pin}
+		at = ready{Addr: addr, Pin: pin}
 	} else {
 		var socket net.PacketConn
 		if meter != nil {
@@ -111,7 +141,7 @@ func serverChild() error {
 		go func() { srv.Serve(); close(done) }()
 		defer func() { srv.Close(); <-done }()
 		pin := srv.Pins()[0]
-		at = ready{srv.Addr().String(), pin[:]}
+		at = ready{srv.Addr().String(), pin[:], app, key}
 		stats = srv.MixStats
 		participants = func() int { return srv.Snapshot().Participants }
 	}
@@ -136,9 +166,4 @@ func serverChild() error {
 		}
 	}
 	return nil
-}
-
-// sign makes a UserSig.
-func sign(user string) (string, error) {
-	return usersig.Sign(key, usersig.Claims{SDKAppID: app, UserID: user})
 }

@@ -3,7 +3,8 @@
 //	go run ./bench/report -plots bench bench/raw.txt >>bench/RESULTS.md
 //
 // A table for each benchmark has a row for each of its sub-benchmarks, and a column
-// for each figure that they report.
+// for each figure that they report; rows that have no figure in common with those
+// before them begin another.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -112,7 +114,7 @@ func parse(in io.Reader) (groups []*group, err error) {
 		r := row{m[2], make(map[string]string)}
 		for i := 0; i < len(fields); i += 2 {
 			unit := fields[i+1]
-			if _, twice := r.values[unit]; !twice && !has(g.units, unit) {
+			if _, twice := r.values[unit]; !twice && !slices.Contains(g.units, unit) {
 				g.units = append(g.units, unit)
 			}
 			r.values[unit] = fields[i]
@@ -122,32 +124,55 @@ func parse(in io.Reader) (groups []*group, err error) {
 	return groups, lines.Err()
 }
 
-func has(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
 // table writes the group as Markdown.
 func (g *group) table(out io.Writer) {
 	at := g.pkg
 	if _, after, ok := strings.Cut(g.pkg, "/earshot/"); ok {
 		at = after
 	}
-	fmt.Fprintf(out, "### %s: %s\n\n|", at, g.name)
+	if title := titles[at+"."+g.name]; title != "" {
+		fmt.Fprintf(out, "### %s\n\n`%s` in ./%s\n", title, g.name, at)
+	} else {
+		fmt.Fprintf(out, "### %s: %s\n", at, g.name)
+	}
+	for _, part := range g.parts() {
+		part.rowsAndColumns(out)
+	}
+	fmt.Fprintln(out)
+}
+
+// parts splits rows that have no figure in common.
+func (g *group) parts() (parts []*group) {
+	for _, r := range g.rows {
+		var last *group
+		if len(parts) > 0 {
+			last = parts[len(parts)-1]
+		}
+		if last == nil || !slices.ContainsFunc(last.units, func(u string) bool { return r.values[u] != "" }) {
+			last = &group{}
+			parts = append(parts, last)
+		}
+		last.rows = append(last.rows, r)
+		for _, u := range g.units {
+			if r.values[u] != "" && !slices.Contains(last.units, u) {
+				last.units = append(last.units, u)
+			}
+		}
+	}
+	return parts
+}
+
+func (g *group) rowsAndColumns(out io.Writer) {
+	fmt.Fprint(out, "\n|")
 	for _, u := range append([]string{""}, g.units...) {
 		fmt.Fprintf(out, " %s |", strings.ReplaceAll(u, "|", `\|`))
 	}
 	fmt.Fprint(out, "\n|---|", strings.Repeat("--:|", len(g.units)), "\n")
 	for _, r := range g.rows {
-		fmt.Fprintf(out, "| %s |", r.name)
+		fmt.Fprintf(out, "| %s |", strings.ReplaceAll(r.name, "|", `\|`))
 		for _, u := range g.units {
 			fmt.Fprintf(out, " %s |", r.values[u])
 		}
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintln(out)
 }

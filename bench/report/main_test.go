@@ -19,6 +19,9 @@ pkg: github.com/earshotrtc/earshot/mixer
 BenchmarkVoiceDetector-2                	  205456	      5837 ns/op	       0 B/op	       0 allocs/op
 BenchmarkVoiceDetector                  	  205456	      5838 ns/op
 --- FAIL: BenchmarkOther
+BenchmarkNetwork/a-2   1   3.000 cells
+BenchmarkNetwork/b-2   1   4.000 ms/p50   5.000 %shown
+BenchmarkNetwork/c-2   1   6.000 %shown
 `
 
 func TestReport(t *testing.T) {
@@ -32,8 +35,9 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"### bench: Participants\n\n|  | %delivered-least | participants/core |\n|---|--:|--:|\n| forward/100users/5talk | 99.97 | 680.0 |\n",
-		"### mixer: VoiceDetector\n\n|  | ns/op | B/op | allocs/op |\n|---|--:|--:|--:|\n|  | 5837 | 0 | 0 |\n|  | 5838 |  |  |\n",
+		"### Participants that one core serves\n\n`Participants` in ./bench\n\n|  | %delivered-least | participants/core |\n|---|--:|--:|\n| forward/100users/5talk | 99.97 | 680.0 |\n",
+		"`VoiceDetector` in ./mixer\n\n|  | ns/op | B/op | allocs/op |\n|---|--:|--:|--:|\n|  | 5837 | 0 | 0 |\n|  | 5838 |  |  |\n",
+		"### mixer: Network\n\n|  | cells |\n|---|--:|\n| a | 3.000 |\n\n|  | ms/p50 | %shown |\n|---|--:|--:|\n| b | 4.000 | 5.000 |\n| c |  | 6.000 |\n\n",
 		"](participants.svg)",
 	} {
 		if !strings.Contains(out.String(), want) {

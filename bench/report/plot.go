@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,9 +13,11 @@ var plotted = []plot{
 	{"Participants", "participants.svg", "participants that one core serves", []string{"participants/core"}},
 	{"MouthToEar", "mouth-to-ear.svg", "from one user's mouth to the other's ear, ms", []string{"ms/p50", "ms/p99"}},
 	{"ServerDelay", "server-delay.svg", "from client to client through a server that forwards, ms", []string{"ms/p50", "ms/p99", "ms/in-server-p50"}},
+	{"World", "world.svg", "from talker to receiver in a game's world, ms", []string{"ms/p50", "ms/p99"}},
 }
 
-// A plot shows some units of a benchmark as bars, in its rows' order.
+// A plot shows some units of a benchmark as bars, in its rows' order: each unit in a
+// colour of its own, or with one unit each kind of row, by its name's first part.
 type plot struct {
 	benchmark, file, title string
 	units                  []string
@@ -28,14 +31,21 @@ type bar struct {
 }
 
 func (p plot) bars(g *group) (bars []bar) {
+	var kinds []string // of rows
 	for _, r := range g.rows {
+		first, _, _ := strings.Cut(r.name, "/")
+		if !slices.Contains(kinds, first) {
+			kinds = append(kinds, first)
+		}
 		for kind, unit := range p.units {
 			v, err := strconv.ParseFloat(r.values[unit], 64)
 			if err != nil {
 				continue
 			}
 			label := r.name
-			if len(p.units) > 1 {
+			if len(p.units) == 1 {
+				kind = slices.Index(kinds, first)
+			} else {
 				label += " " + strings.TrimPrefix(unit, "ms/")
 			}
 			bars = append(bars, bar{label, v, kind})

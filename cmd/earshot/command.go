@@ -69,7 +69,7 @@ func commands() []command {
 		{"demo", "two users call each other in this process, and then you, with a page", runDemoCommand, demoHelp},
 		{"serve", "run a server, with a page to call with if you like", runServe, serveHelp},
 		{"call", "call somebody, or wait to be called, from the terminal", runCall, callHelp},
-		{"load", "load a server on this machine, and say what it costs", runLoad, loadHelp},
+		{"load", "load a server, here or elsewhere, and say what it costs", runLoad, loadHelp},
 		{"impair", "a bad network between clients and a server", runImpair, impairHelp},
 		{"sign", "make or check a UserSig or a link, with which a user signs in", runSign, signHelp},
 	}

@@ -29,9 +29,9 @@ func TestHelp(t *testing.T) {
 func TestCommandHelp(t *testing.T) {
 	flags := map[string]string{
 		"demo":  "-duration -json -out",
-		"serve": "-addr -app-id -key -cert -tls-key -origin -web -web-url -mode -log -grace",
+		"serve": "-addr -app-id -key -cert -tls-key -origin -web -web-url -mode -metrics -log -grace",
 		"call":  "-server -pin -user -sig -app-id -mic -speaker -video -record -auto-answer -log",
-		"load":  "-mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -curve -json",
+		"load":  "-server -pin -key -app-id -metrics -mode -rooms -users -talkers -every -duration -frame -frames -bare -unsteered -profile -curve -json",
 		"impair": "-listen -to -preset -delay -jitter -loss -burst -reorder -reorder-delay -duplicate -rate -queue -mtu " +
 			"-up-delay -down-mtu -for -stats -rebind -outage -clients -seed -json",
 		"sign": "-app-id -key -user -expire -web -verify",
@@ -97,6 +97,22 @@ func TestErrors(t *testing.T) {
 		{"half a certificate", []string{"serve", "-cert", "x"}, 2, "go together", false},
 		{"no certificate", []string{"serve", "-cert", file("c", nil), "-tls-key", file("k", nil)}, 1, "certificate", false},
 		{"negative grace", []string{"serve", "-grace", "-1s"}, 2, "-grace", false},
+
+		{"metrics without a port", []string{"serve", "-metrics", "9464"}, 2, "localhost:9464", false},
+		{"no address for metrics", []string{"serve", "-addr", "127.0.0.1:0", "-metrics", "256.0.0.1:0"}, 1, "-metrics: listen", false},
+
+		{"load of no mode", []string{"load", "-mode", ""}, 2, "mix or forward", false},
+		{"too large a load", []string{"load", "-users", "5001"}, 2, "5000 users", false},
+		{"more talk than there are", []string{"load", "-users", "4"}, 2, "5 of 4", false},
+		{"pin of no server", []string{"load", "-pin", "x"}, 2, "-server", false},
+		{"key of no server", []string{"load", "-key", "x"}, 2, "-server", false},
+		{"load without a key", []string{"load", "-server", "localhost:9"}, 2, "EARSHOT_KEY", false},
+		{"load without a port", []string{"load", "-server", "localhost", "-key", "k"}, 2, "host:port", false},
+		{"load of nowhere", []string{"load", "-server", ":9", "-key", "k"}, 2, "localhost:4433", false},
+		{"load with a bad pin", []string{"load", "-server", "localhost:9", "-key", "k", "-pin", "beef"}, 2, "-pin", false},
+		{"load with bad metrics", []string{"load", "-server", "localhost:9", "-key", "k", "-metrics", "localhost:9464"}, 2, "want a URL", false},
+		{"bare load of a server", []string{"load", "-server", "localhost:9", "-key", "k", "-bare"}, 2, "starts itself", false},
+		{"curve of a server", []string{"load", "-server", "localhost:9", "-key", "k", "-curve", "x.svg"}, 2, "starts itself", false},
 
 		{"loss of 2", []string{"impair", "-loss", "2"}, 2, "-loss: want a share such as 2% or 0.02", false},
 		{"negative loss", []string{"impair", "-up-loss", "-1%"}, 2, "-up-loss: want a share", false},

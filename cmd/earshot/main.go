@@ -5,7 +5,7 @@
 //	earshot serve    run a server, with a page to call with
 //	earshot call     call somebody, or wait to be called, from the terminal
 //	earshot sign     make or check a UserSig
-//	earshot load     load a server on this machine, and say what it costs
+//	earshot load     load a server, here or elsewhere, and say what it costs
 //	earshot impair   a bad network between clients and a server
 //
 // "earshot help" and "earshot <command> -h" say more. The exit code is 0 for

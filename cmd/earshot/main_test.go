@@ -11,10 +11,14 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/earshotrtc/earshot/bench/load"
 	"github.com/earshotrtc/earshot/codec/libopus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	load.Child() // as main does
+	goleak.VerifyTestMain(m)
+}
 
 func needLibopus(t *testing.T) {
 	t.Helper()

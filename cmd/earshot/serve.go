@@ -35,6 +35,9 @@ called. With -cert the page has that certificate, too; it must be one that
 browsers trust, for a host name. Without it the page is for this machine alone,
 or behind a proxy that makes https of it (-web-url).
 
+With -metrics it says what it does and uses, for Prometheus or "earshot load",
+at http://ADDRESS/metrics. Anybody may read that who reaches the address.
+
 Ctrl-C lets calls go on for a little (-grace), then ends; a second one ends it
 at once.
 `
@@ -49,6 +52,7 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	web := fs.String("web", "", "serve a page to call with on this TCP `address`, host:port (default none)")
 	webURL := fs.String("web-url", "", "what the page is called from outside, such as `https://example.com/` (default by -web and -cert)")
 	mode := fs.String("mode", "forward", "how voices reach those in a room, unless they ask otherwise: forward, or mix (one stream each)")
+	metrics := fs.String("metrics", "", "serve Prometheus's metrics on this TCP `address`, host:port (default none)")
 	level := fs.String("log", "info", "what to log: debug, info, warn, error or none")
 	grace := fs.Duration("grace", 10*time.Second, "how `long` calls may go on after Ctrl-C")
 	if err := parse(fs, args, 0); err != nil {
@@ -76,6 +80,9 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 		return err
 	}
 	if err := checkPage(*web, *webURL, tlsConfig); err != nil {
+		return err
+	}
+	if err := checkMetrics(*metrics); err != nil {
 		return err
 	}
 	madeKey := k.key == ""
@@ -108,6 +115,15 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	if err := srv.Listen(); err != nil {
 		return fmt.Errorf("cannot serve on %s: %w", *addr, err)
 	}
+	metricsURL := ""
+	if *metrics != "" {
+		url, stop, err := serveMetrics(*metrics, srv)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		metricsURL = url
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve() }()
 	var viewFailed chan error
@@ -119,6 +135,9 @@ func runServe(ctx context.Context, fs *flag.FlagSet, args []string, con console)
 	}
 	if err := announce(con, srv, k, madeKey, tlsConfig); err != nil {
 		return err
+	}
+	if metricsURL != "" {
+		fmt.Fprintf(con.out, "Metrics: %s\n", metricsURL)
 	}
 	if view != nil {
 		if err := announcePage(con, view, madeKey); err != nil {

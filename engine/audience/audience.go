@@ -1,6 +1,9 @@
 package audience
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // flags of a player.
 type flags uint8
@@ -13,6 +16,7 @@ const (
 	spectates
 	isolated // in an isolated group
 	closed   // in a group whose members are not heard outside
+	carries  // heard as far as they reach, whatever the range of who hears
 )
 
 // An Audience is a world's players, and who hears whom as of the last Tick. It
@@ -39,7 +43,9 @@ type Audience struct {
 	blocked  []map[ID]struct{} // whom a player does not want to hear
 	volume   []map[ID]float32  // dB, other than 0
 	volumes  [][NumCategories]float32
+	kept     []map[ID]struct{} // who alone may hear a talker; nil is everybody
 	free     []ID
+	teams    int         // the highest number of a team
 	types    []GroupType // by group
 
 	tables
@@ -93,7 +99,7 @@ func (a *Audience) Add() ID {
 		a.blocked = append(a.blocked, nil)
 		a.volume = append(a.volume, nil)
 		a.volumes = append(a.volumes, [NumCategories]float32{})
-		a.tables.grow(len(a.flag), a.cfg.Voices)
+		a.kept = append(a.kept, nil)
 	}
 	a.at[id], a.right[id] = Vector{}, Vector{0, 1, 0}
 	a.hears[id], a.reach[id] = a.cfg.Range, a.cfg.Range
@@ -101,50 +107,48 @@ func (a *Audience) Add() ID {
 	a.flag[id], a.mutes[id], a.category[id], a.priority[id] = present, 0, Players, 0
 	a.level[id], a.targets[id] = -40, Targets{}
 	a.blocked[id], a.volume[id], a.volumes[id] = nil, nil, [NumCategories]float32{}
+	a.kept[id] = nil
 	return id
 }
 
-// Remove takes a player out: who has them as a target, blocked or with a volume
-// has not any more.
-func (a *Audience) Remove(id ID) {
-	a.flag[id] = 0
-	a.counts[id], a.wereCounts[id], a.heard[id] = 0, 0, 0
+// Remove takes players out: who has them as a target, blocked or with a volume
+// has not any more. Many at once cost little more than one.
+func (a *Audience) Remove(ids ...ID) {
+	for _, id := range ids {
+		a.flag[id] = 0
+	}
 	for i := range a.flag {
-		a.forget(i, id)
-		delete(a.blocked[i], id)
-		delete(a.volume[i], id)
-		if p := a.targets[i].Players; len(p) > 0 {
-			out := p[:0:0]
-			for _, t := range p {
-				if t != id {
-					out = append(out, t)
-				}
+		a.forget(i)
+		for _, id := range ids {
+			if len(a.blocked[i])+len(a.volume[i])+len(a.kept[i]) == 0 {
+				break
 			}
-			a.targets[i].Players = out
+			delete(a.blocked[i], id)
+			delete(a.volume[i], id)
+			delete(a.kept[i], id)
+		}
+		if p := a.targets[i].Players; slices.ContainsFunc(p, a.absent) {
+			a.targets[i].Players = slices.DeleteFunc(slices.Clone(p), a.absent)
 		}
 	}
-	a.free = append(a.free, id)
+	a.free = append(a.free, ids...)
 }
 
-// forget takes a talker out of what a receiver heard.
-func (a *Audience) forget(r int, t ID) {
+func (a *Audience) absent(id ID) bool { return a.flag[id]&present == 0 }
+
+// forget takes those who are absent out of what a receiver heard.
+func (a *Audience) forget(r int) {
+	if r >= len(a.heard) {
+		return
+	}
 	base := r * a.n
-	for k := range a.counts[r] {
-		if a.found[base+int(k)].talker == t {
-			last := base + int(a.counts[r]) - 1
-			a.found[base+int(k)] = a.found[last]
-			a.counts[r]--
-			break
-		}
+	if a.flag[r]&present == 0 {
+		a.counts[r], a.wereCounts[r], a.heard[r] = 0, 0, 0
+		return
 	}
-	for k := range a.heard[r] {
-		if a.voices[base+int(k)].Talker == t {
-			last := base + int(a.heard[r]) - 1
-			a.voices[base+int(k)] = a.voices[last]
-			a.heard[r]--
-			break
-		}
-	}
+	list, voices := a.found[base:base+int(a.counts[r])], a.voices[base:base+int(a.heard[r])]
+	a.counts[r] = int32(len(slices.DeleteFunc(list, func(f found) bool { return a.absent(f.talker) })))
+	a.heard[r] = int32(len(slices.DeleteFunc(voices, func(v Voice) bool { return a.absent(v.Talker) })))
 }
 
 // Len is one more than the highest ID so far.
@@ -173,7 +177,43 @@ func (a *Audience) SetReach(id ID, metres float32) { a.reach[id] = max(0, min(me
 // SetTeam puts a player into a team; 0 is none. Numbers should be small.
 func (a *Audience) SetTeam(id ID, team uint16) {
 	a.team[id] = team
-	a.tables.teams(int(team))
+	a.teams = max(a.teams, int(team))
+}
+
+// Teams are those that somebody is in or has as a target.
+func (a *Audience) Teams() map[uint16]bool {
+	used := make(map[uint16]bool)
+	for id, f := range a.flag {
+		if f&present != 0 {
+			used[a.team[id]] = true
+			for _, t := range a.targets[id].Teams {
+				used[t] = true
+			}
+		}
+	}
+	return used
+}
+
+// Groups are those that somebody is in or has as a target, or whose type is not
+// the default.
+func (a *Audience) Groups() map[uint16]bool {
+	used := make(map[uint16]bool)
+	for id, f := range a.flag {
+		if f&present != 0 {
+			for _, g := range a.groups[id] {
+				used[g] = true
+			}
+			for _, g := range a.targets[id].Groups {
+				used[g] = true
+			}
+		}
+	}
+	for g, t := range a.types {
+		if t != Normal {
+			used[uint16(g)] = true
+		}
+	}
+	return used
 }
 
 // SetMode says whom a player talks with.
@@ -202,7 +242,6 @@ func (a *Audience) growTypes(group int) {
 	for group >= len(a.types) {
 		a.types = append(a.types, Normal)
 	}
-	a.tables.groupLists(group)
 }
 
 func (a *Audience) regroup(id ID) {
@@ -240,6 +279,30 @@ func (a *Audience) SetListening(id ID, on bool) { a.set(id, listening, on) }
 
 // SetBroadcast makes a player heard by all.
 func (a *Audience) SetBroadcast(id ID, on bool) { a.set(id, broadcasts, on) }
+
+// SetCarries makes a player heard by those near as far as they reach, whatever
+// the range of who hears: a sound of the game's.
+func (a *Audience) SetCarries(id ID, on bool) { a.set(id, carries, on) }
+
+// Keep keeps a talker for some receivers: nobody else hears them, whatever else
+// holds. nil is everybody.
+func (a *Audience) Keep(talker ID, receivers []ID) {
+	a.kept[talker] = nil
+	if receivers == nil {
+		return
+	}
+	a.kept[talker] = make(map[ID]struct{}, len(receivers))
+	for _, r := range receivers {
+		a.kept[talker][r] = struct{}{}
+	}
+}
+
+// Admit adds a receiver to those whom a talker is kept for, if they are.
+func (a *Audience) Admit(talker, receiver ID) {
+	if k := a.kept[talker]; k != nil {
+		k[receiver] = struct{}{}
+	}
+}
 
 // SetSpectator makes a player hear, and not be heard.
 func (a *Audience) SetSpectator(id ID, on bool) { a.set(id, spectates, on) }
@@ -319,7 +382,7 @@ func (a *Audience) Hears(receiver, talker ID) Reason {
 	if receiver == talker || !a.CanHear(receiver) || !a.CanTalk(talker) || a.volumeOf(receiver, talker) <= silence/2 {
 		return Nothing
 	}
-	if _, no := a.blocked[receiver][talker]; no {
+	if _, no := a.blocked[receiver][talker]; no || a.keeps(receiver, talker) {
 		return Nothing
 	}
 	return a.Reason(receiver, talker)
@@ -346,12 +409,30 @@ func (a *Audience) Reason(r, t ID) Reason {
 	case aimed:
 		return Target
 	case a.flag[r]&isolated == 0 && a.flag[t]&closed == 0 && a.mode[r] == World && a.mode[t] == World:
-		limit := min(a.hears[r]*a.hears[r], a.reach[t]*a.reach[t])
+		limit := min(a.rangeOf(r, t), a.reach[t]*a.reach[t])
 		if d := distance2(a.at[r], a.at[t]); d <= limit && limit > 0 {
 			return Near
 		}
 	}
 	return Nothing
+}
+
+// keeps reports whether a talker is kept for others than a receiver.
+func (a *Audience) keeps(r, t ID) bool {
+	k := a.kept[t]
+	if k == nil {
+		return false
+	}
+	_, in := k[r]
+	return !in
+}
+
+// rangeOf is from how far a receiver hears a talker, squared.
+func (a *Audience) rangeOf(r, t ID) float32 {
+	if a.flag[t]&carries != 0 {
+		return maxRange * maxRange
+	}
+	return a.hears[r] * a.hears[r]
 }
 
 func (a *Audience) together(r, t ID) bool {

@@ -327,6 +327,8 @@ type model struct {
 	groups                       [MaxGroups]uint16
 	mode                         Mode
 	listens, talks, all, watches bool
+	carries                      bool
+	kept                         map[ID]bool // nil is everybody
 	mutes                        Mute
 	priority                     int
 	level                        float32
@@ -363,6 +365,12 @@ func brute(players map[ID]*model, types []GroupType, voices int, was map[ID]map[
 			iso := has(r.groups, Isolated) || has(t.groups, Isolated)
 			d := distance2(r.at, t.at)
 			limit := min(r.hears*r.hears, t.reach*t.reach)
+			if t.kept != nil && !t.kept[ri] {
+				continue
+			}
+			if t.carries {
+				limit = t.reach * t.reach
+			}
 			near := r.mode == World && t.mode == World && !iso && !has(t.groups, Normal) && limit > 0 && d <= limit
 			only := t.targets.Only && !t.targets.none()
 			why := Nothing
@@ -431,7 +439,7 @@ func TestAgainstTheModel(t *testing.T) {
 		}
 		change := func(id ID) {
 			m := players[id]
-			switch rapid.IntRange(0, 15).Draw(t, "what") {
+			switch rapid.IntRange(0, 17).Draw(t, "what") {
 			case 0, 1, 2:
 				m.at = Vector{place.Draw(t, "x"), place.Draw(t, "y"), place.Draw(t, "z") / 10}
 				a.Place(id, m.at, Vector{place.Draw(t, "fx"), place.Draw(t, "fy"), 0})
@@ -478,6 +486,23 @@ func TestAgainstTheModel(t *testing.T) {
 				other, on := rapid.SampledFrom(ids()).Draw(t, "other"), rapid.Bool().Draw(t, "on")
 				m.blocked[other] = on
 				a.Block(id, other, on)
+			case 16:
+				m.carries = rapid.Bool().Draw(t, "carries")
+				a.SetCarries(id, m.carries)
+			case 17:
+				m.kept = nil
+				var keep []ID
+				if rapid.Bool().Draw(t, "keep") {
+					m.kept, keep = make(map[ID]bool), []ID{}
+					for _, other := range rapid.SliceOfN(rapid.SampledFrom(ids()), 0, 3).Draw(t, "for") {
+						m.kept[other], keep = true, append(keep, other)
+					}
+				}
+				a.Keep(id, keep)
+				other := rapid.SampledFrom(ids()).Draw(t, "also")
+				if a.Admit(id, other); m.kept != nil {
+					m.kept[other] = true
+				}
 			case 15:
 				m.level, m.priority = rapid.Float32Range(-60, 0).Draw(t, "level"), rapid.IntRange(0, 2).Draw(t, "priority")
 				a.SetLevel(id, m.level)
@@ -498,6 +523,7 @@ func TestAgainstTheModel(t *testing.T) {
 				delete(was, id)
 				for _, m := range players {
 					delete(m.blocked, id)
+					delete(m.kept, id)
 					m.targets.Players = slices.DeleteFunc(slices.Clone(m.targets.Players), func(x ID) bool { return x == id })
 				}
 				for _, w := range was {

@@ -45,34 +45,32 @@ type found struct {
 	score  float32
 }
 
-func (t *tables) grow(players, voices int) {
-	t.n = voices
-	t.seen = append(t.seen, 0)
-	t.bucket = append(t.bucket, 0)
-	t.counts, t.wereCounts, t.heard = append(t.counts, 0), append(t.wereCounts, 0), append(t.heard, 0)
-	t.found = append(t.found, make([]found, voices)...)
-	t.were = append(t.were, make([]found, voices)...)
-	t.voices = append(t.voices, make([]Voice, voices)...)
-	t.teamNext = append(t.teamNext, 0)
-	t.groupNext = append(t.groupNext, make([]int32, MaxGroups)...)
-	t.teams(0)
-	t.groupLists(0)
+// fit makes the tables as large as the world has become.
+func (a *Audience) fit() {
+	t, players := &a.tables, len(a.flag)
+	t.n = a.cfg.Voices
+	t.seen = fitted(t.seen, players, 0)
+	t.bucket = fitted(t.bucket, players, -1)
+	t.counts, t.wereCounts, t.heard = fitted(t.counts, players, 0), fitted(t.wereCounts, players, 0), fitted(t.heard, players, 0)
+	t.found, t.were = fitted(t.found, players*t.n, found{}), fitted(t.were, players*t.n, found{})
+	t.voices = fitted(t.voices, players*t.n, Voice{})
+	t.teamNext = fitted(t.teamNext, players, -1)
+	t.groupNext = fitted(t.groupNext, players*MaxGroups, -1)
+	t.teamHead = fitted(t.teamHead, a.teams+1, -1)
+	t.groupHead = fitted(t.groupHead, len(a.types), -1)
 }
 
-func (t *tables) teams(n int) {
-	for n >= len(t.teamHead) {
-		t.teamHead = append(t.teamHead, -1)
+// fitted is a slice with at least n elements.
+func fitted[T any](s []T, n int, empty T) []T {
+	for len(s) < n {
+		s = append(s, empty)
 	}
-}
-
-func (t *tables) groupLists(n int) {
-	for n >= len(t.groupHead) {
-		t.groupHead = append(t.groupHead, -1)
-	}
+	return s
 }
 
 // Tick works out who hears whom now.
 func (a *Audience) Tick() {
+	a.fit()
 	a.prepare()
 	a.found, a.were = a.were, a.found
 	a.counts, a.wereCounts = a.wereCounts, a.counts
@@ -92,6 +90,7 @@ func (a *Audience) Begin(t ID) {
 	if !a.CanTalk(t) || a.flag[t]&talking == 0 {
 		return
 	}
+	a.fit()
 	a.gather(t)
 	for _, r := range a.hearers {
 		if a.seen[r] == a.look {
@@ -103,8 +102,19 @@ func (a *Audience) Begin(t ID) {
 // Heard is what a receiver hears as of the last Tick or Begin, in no order. It
 // stands until the next.
 func (a *Audience) Heard(receiver ID) []Voice {
+	if int(receiver) >= len(a.heard) { // they came after the last tick
+		return nil
+	}
 	base := int(receiver) * a.n
 	return a.voices[base : base+int(a.heard[receiver])]
+}
+
+// Voices is how many voices all receivers hear together.
+func (a *Audience) Voices() (n int) {
+	for _, k := range a.heard {
+		n += int(k)
+	}
+	return n
 }
 
 // prepare makes the lists and the grid of this tick.
@@ -211,9 +221,7 @@ func (a *Audience) gather(t ID) {
 		}
 	}
 	for _, r := range tg.Players {
-		if a.CanHear(r) {
-			a.offer(r, t, Target, 0, 0)
-		}
+		a.offer(r, t, Target, 0, 0)
 	}
 	for _, team := range tg.Teams {
 		if team == 0 || int(team) >= len(a.teamHead) {
@@ -244,12 +252,12 @@ func (a *Audience) offerNear(t ID) {
 	if !(reach > 0) {
 		return
 	}
-	reach2 := reach * reach
+	reach2, alone := reach*reach, a.flag[t]&carries != 0
 	x0, x1 := a.cell(at[0]-reach), a.cell(at[0]+reach)
 	y0, y1 := a.cell(at[1]-reach), a.cell(at[1]+reach)
 	if (float64(x1)-float64(x0)+1)*(float64(y1)-float64(y0)+1) > float64(len(a.grid)) {
 		for i := range a.grid {
-			a.offerSpot(&a.grid[i], t, at, reach2)
+			a.offerSpot(&a.grid[i], t, at, reach2, alone)
 		}
 		return
 	}
@@ -258,16 +266,22 @@ func (a *Audience) offerNear(t ID) {
 			b := a.bucketOf(x, y)
 			for i := a.cells[b]; i < a.cells[b+1]; i++ {
 				if s := &a.grid[i]; s.x == x && s.y == y {
-					a.offerSpot(s, t, at, reach2)
+					a.offerSpot(s, t, at, reach2, alone)
 				}
 			}
 		}
 	}
 }
 
-func (a *Audience) offerSpot(s *spot, t ID, at Vector, reach2 float32) {
+// offerSpot is for one who is near enough for reach2 and, unless that is alone
+// what counts, for their own range.
+func (a *Audience) offerSpot(s *spot, t ID, at Vector, reach2 float32, alone bool) {
 	d := distance2(s.at, at)
-	if limit := min(s.range2, reach2); d <= limit && limit > 0 {
+	limit := reach2
+	if !alone {
+		limit = min(s.range2, reach2)
+	}
+	if d <= limit && limit > 0 {
 		a.offer(s.id, t, Near, d, limit)
 	}
 }
@@ -275,7 +289,8 @@ func (a *Audience) offerSpot(s *spot, t ID, at Vector, reach2 float32) {
 // offer gives a receiver a talker, unless they have them already, a mute stands
 // between them, or others have better scores.
 func (a *Audience) offer(r, t ID, why Reason, near, limit float32) {
-	if a.seen[r] == a.look {
+	// Between two ticks, the lists may have some who hear no longer.
+	if a.seen[r] == a.look || !a.CanHear(r) {
 		return
 	}
 	a.seen[r] = a.look
@@ -284,7 +299,7 @@ func (a *Audience) offer(r, t ID, why Reason, near, limit float32) {
 			return
 		}
 	}
-	if a.volumeOf(r, t) <= silence/2 {
+	if a.volumeOf(r, t) <= silence/2 || a.keeps(r, t) {
 		return
 	}
 	c := found{talker: t, reason: why, near: near, limit: limit}

@@ -2,16 +2,20 @@
 // at 30 ticks a second in which bots walk about and talk, and each hears those
 // near them, from where they stand.
 //
-//	go run ./examples/game-server -bots 20 -for 10s
+//	go run ./examples/game-server -web localhost:8080
 //
-// Real players sign in over QUIC at -addr; the bots are clients inside the
+// serves a page: open it, walk in with the arrow keys, listen, and talk. Two
+// windows are two people. Without a page, and for ten seconds:
+//
+//	go run ./examples/game-server -for 10s
+//
+// voice.go is all that voice takes in the server, page/voice.js in the page.
+// Other clients sign in over QUIC at -addr; the bots are clients inside the
 // process, with recorded voices.
 package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,19 +23,17 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"sync"
 	"time"
-
-	"github.com/earshotrtc/earshot/hooks"
-	"github.com/earshotrtc/earshot/mixer"
 )
 
 func main() {
 	var cfg config
 	flag.StringVar(&cfg.addr, "addr", "localhost:4433", "UDP `address` for players; empty for none but the bots")
-	flag.IntVar(&cfg.bots, "bots", 20, "how many bots walk about")
+	flag.StringVar(&cfg.web, "web", "", "serve a page to walk in and listen on this TCP `address`, such as localhost:8080 (default none)")
+	flag.IntVar(&cfg.bots, "bots", 20, "how many bots walk about; every third talks")
 	flag.Float64Var(&cfg.side, "side", 60, "how long and wide the world is, in metres")
 	flag.Float64Var(&cfg.hearing, "range", 15, "from how far players hear each other, in metres")
+	flag.Float64Var(&cfg.speed, "speed", 2, "how fast bots walk, in metres a second")
 	flag.DurationVar(&cfg.length, "for", 0, "how long to run; 0 is until interrupted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -42,10 +44,10 @@ func main() {
 }
 
 type config struct {
-	addr          string
-	bots          int
-	side, hearing float64
-	length        time.Duration
+	addr, web            string
+	bots                 int
+	side, hearing, speed float64
+	length               time.Duration
 }
 
 func run(ctx context.Context, cfg config, out io.Writer) error {
@@ -55,113 +57,61 @@ func run(ctx context.Context, cfg config, out io.Writer) error {
 		defer stop()
 	}
 	game := newGame(cfg)
-	voice, err := startVoice(cfg.addr, float32(cfg.hearing), game.signIn)
+	page, err := openPage(cfg, game)
 	if err != nil {
 		return err
 	}
-	defer voice.srv.Close()
-	if cfg.addr != "" {
-		fmt.Fprintf(out, "voice at %v, pin %x\n", voice.srv.Addr(), voice.srv.Pins()[0])
+	defer page.close()
+	game.voice, err = startVoice(cfg.addr, float32(cfg.hearing), game.signIn, page.origins()...)
+	if err != nil {
+		return err
 	}
-	// The game's own login gives out a ticket; a player's client shows it.
+	defer game.voice.srv.Close()
+	if cfg.addr != "" {
+		fmt.Fprintf(out, "voice at %v, pin %x\n", game.voice.srv.Addr(), game.voice.srv.Pins()[0])
+	}
 	for i := range cfg.bots {
-		ticket := game.login(fmt.Sprintf("bot%d", i))
-		bot, err := newBot(ctx, voice.srv, game.players[i].name, ticket, i)
+		p, err := game.login(fmt.Sprintf("bot%d", i), game.anywhere())
 		if err != nil {
 			return err
 		}
-		defer bot.close()
-		game.players[i].ear = bot
-		if err := voice.enter(game.players[i]); err != nil {
+		if p.ear, err = newBot(ctx, game.voice.srv, p.name, p.ticket, i); err != nil {
 			return err
 		}
+		defer p.ear.close()
+	}
+	if page != nil {
+		if err := page.serve(); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "Walk in at %s/\n", page.origins()[0])
 	}
 
-	tick := time.NewTicker(time.Second / 30)
+	tick := time.NewTicker(time.Second / ticks)
 	defer tick.Stop()
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
-			game.report(out, voice)
+			game.report(out)
 			return nil
 		case <-tick.C:
 		}
-		game.step()
-		if err := voice.tick(game.players); err != nil {
+		if err := game.tick(); err != nil {
 			return err
 		}
-		if n%(30*5) == 0 {
-			game.report(out, voice)
+		if n%(ticks*5) == 0 {
+			game.report(out)
 		}
 	}
 }
 
-// A player is one of the game's, with what voice needs of them.
-type player struct {
-	name    string
-	ticket  string
-	at, way mixer.Vector
-	ear     *bot
-}
-
-// A game is the world as the server has it: it decides.
-type game struct {
-	cfg     config
-	players []*player
-	dice    dice
-
-	mu      sync.Mutex
-	tickets map[string]string // by player
-}
-
-func newGame(cfg config) *game { return &game{cfg: cfg, tickets: make(map[string]string)} }
-
-// login lets a player into the game.
-func (g *game) login(name string) (ticket string) {
-	var b [16]byte
-	rand.Read(b[:])
-	ticket = hex.EncodeToString(b[:])
-	side := float32(g.cfg.side)
-	g.mu.Lock()
-	g.tickets[name] = ticket
-	g.mu.Unlock()
-	g.players = append(g.players, &player{name: name, ticket: ticket, at: mixer.Vector{g.dice.roll() * side, g.dice.roll() * side}})
-	return ticket
-}
-
-// signIn is where a player's client shows the ticket of the game's login.
-func (g *game) signIn(_ context.Context, req hooks.SignInRequest) (hooks.SignIn, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if ticket := g.tickets[req.UserID]; ticket == "" || ticket != req.UserSig {
-		return hooks.SignIn{}, errors.New("log in to the game first")
+// checkWeb looks at the addresses for a page.
+func (cfg config) checkWeb(host string) error {
+	switch {
+	case cfg.addr == "":
+		return errors.New("-web needs -addr: a page has its voice over UDP")
+	case host != "localhost" && host != "127.0.0.1" && host != "::1":
+		return fmt.Errorf("-web %s: browsers give the microphone to pages on this machine, such as localhost:8080, and at https addresses only", cfg.web)
 	}
-	return hooks.SignIn{}, nil
-}
-
-// step is one tick: everybody walks on, and seldom turns.
-func (g *game) step() {
-	const stride = 2.0 / 30 // metres
-	for _, p := range g.players {
-		if p.way == (mixer.Vector{}) || g.dice.roll() < 0.02 {
-			p.way = direction(g.dice.roll())
-		}
-		for k := range 2 {
-			p.at[k] += stride * p.way[k]
-			if p.at[k] < 0 || p.at[k] > float32(g.cfg.side) {
-				p.way[k] = -p.way[k]
-			}
-		}
-	}
-}
-
-func (g *game) report(out io.Writer, v *voice) {
-	st := v.world.Stats()
-	var audible int
-	for _, p := range g.players {
-		if p.ear.hears() {
-			audible++
-		}
-	}
-	fmt.Fprintf(out, "%d players, %d talk and are heard %d times; %d of them hear somebody\n", st.Connected, st.Talkers, st.Voices, audible)
+	return nil
 }

@@ -12,13 +12,13 @@ import (
 // them.
 func TestGame(t *testing.T) {
 	var out strings.Builder
-	if err := run(t.Context(), config{addr: "127.0.0.1:0", bots: 12, side: 20, hearing: 15, length: 4 * time.Second}, &out); err != nil {
+	if err := run(t.Context(), config{addr: "127.0.0.1:0", bots: 12, side: 20, hearing: 15, speed: 2, length: 4 * time.Second}, &out); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	var players, talk, times, hear int
 	last := lines[len(lines)-1]
-	if _, err := fmt.Sscanf(last, "%d players, %d talk and are heard %d times; %d of them hear somebody", &players, &talk, &times, &hear); err != nil {
+	if _, err := fmt.Sscanf(last, "%d players, %d talk and are heard %d times; %d bots hear somebody", &players, &talk, &times, &hear); err != nil {
 		t.Fatalf("%v in %q", err, last)
 	}
 	if players != 12 || talk < 2 || times < 4 || hear < 2 {

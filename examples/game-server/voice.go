@@ -12,10 +12,12 @@ type voice struct {
 	moves []engine.Placement
 }
 
-// startVoice starts a server on a UDP address, with a world in it.
-func startVoice(addr string, metres float32, signIn hooks.SignInDecider) (v *voice, err error) {
+// startVoice starts a server on a UDP address, with a world in it; pages of these
+// origins may connect.
+func startVoice(addr string, metres float32, signIn hooks.SignInDecider, origins ...string) (v *voice, err error) {
 	v = &voice{}
-	if v.srv, err = engine.NewServer(engine.ServerConfig{Addr: addr, InProcess: addr == "", SignIn: signIn}); err != nil {
+	cfg := engine.ServerConfig{Addr: addr, InProcess: addr == "", SignIn: signIn, AllowedOrigins: origins}
+	if v.srv, err = engine.NewServer(cfg); err != nil {
 		return nil, err
 	}
 	if v.world, err = v.srv.NewWorld(engine.WorldConfig{Range: metres}); err != nil {
@@ -35,7 +37,7 @@ func (v *voice) enter(p *player) error {
 func (v *voice) tick(players []*player) error {
 	v.moves = v.moves[:0]
 	for _, p := range players {
-		v.moves = append(v.moves, engine.Placement{UserID: p.name, Position: p.at, Forward: p.way})
+		v.moves = append(v.moves, engine.Placement{UserID: p.name, Position: p.at, Forward: p.look})
 	}
 	return v.world.Move(v.moves)
 }

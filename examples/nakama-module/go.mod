@@ -9,7 +9,7 @@ require (
 
 require (
 	github.com/dunglas/httpsfv v1.1.1 // indirect
-	github.com/hraban/opus v0.0.0-20260708213942-bde8e4304501 // indirect
+	github.com/pion/opus v0.1.0 // indirect
 	github.com/pion/randutil v0.1.0 // indirect
 	github.com/pion/rtcp v1.2.20 // indirect
 	github.com/pion/rtp v1.10.6 // indirect

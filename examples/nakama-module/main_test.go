@@ -1,170 +1,91 @@
 package main
 
 import (
-	"context"
-	"database/sql"
 	"encoding/json"
-	"fmt"
-	"math"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/heroiclabs/nakama-common/runtime"
 
-	"github.com/earshotrtc/earshot/codec/libopus"
+	"github.com/earshotrtc/earshot/codec/pionopus"
 	"github.com/earshotrtc/earshot/engine"
 	"github.com/earshotrtc/earshot/hooks"
+	"github.com/earshotrtc/earshot/internal/audio"
+	"github.com/earshotrtc/earshot/internal/speech"
 )
 
-// Nakama is not here: what follows stands in for its runtime. It keeps what a
-// module registers, and calls it as Nakama's documentation says that it does.
-
-type nakama struct {
-	runtime.Initializer // what the module does not use is nil
-	ctx                 context.Context
-	rpcs                map[string]rpc
-	match               func() runtime.Match
-	shutdown            func()
-}
-
-type rpc = func(context.Context, runtime.Logger, *sql.DB, runtime.NakamaModule, string) (string, error)
-
-func start(t *testing.T, env map[string]string) (*nakama, error) {
-	n := &nakama{ctx: with(t.Context(), runtime.RUNTIME_CTX_ENV, env), rpcs: make(map[string]rpc)}
-	err := InitModule(n.ctx, quiet{}, nil, nil, n)
-	if err == nil {
-		t.Cleanup(func() { n.shutdown() })
-	}
-	return n, err
-}
-
-func (n *nakama) RegisterRpc(id string, f func(context.Context, runtime.Logger, *sql.DB, runtime.NakamaModule, string) (string, error)) error {
-	n.rpcs[id] = f
-	return nil
-}
-
-func (n *nakama) RegisterMatch(name string, f func(context.Context, runtime.Logger, *sql.DB, runtime.NakamaModule) (runtime.Match, error)) error {
-	n.match = func() runtime.Match {
-		m, err := f(n.ctx, quiet{}, nil, nil)
-		if err != nil || name != "voice" {
-			panic(fmt.Sprint(name, err))
-		}
-		return m
-	}
-	return nil
-}
-
-func (n *nakama) RegisterShutdown(f func(context.Context, runtime.Logger, *sql.DB, runtime.NakamaModule)) error {
-	n.shutdown = func() { f(context.Background(), quiet{}, nil, nil) }
-	return nil
-}
-
-// with puts a value into a context; the runtime's keys are strings.
-func with(ctx context.Context, key, value any) context.Context {
-	return context.WithValue(ctx, key, value)
-}
-
-// quiet is a logger that says nothing.
-type quiet struct{ runtime.Logger }
-
-func (quiet) Debug(string, ...any) {}
-func (quiet) Info(string, ...any)  {}
-func (quiet) Warn(string, ...any)  {}
-func (quiet) Error(string, ...any) {}
-
-// presence is a user in a match, and what they send.
-type presence struct {
-	runtime.MatchData
-	user string
-	data string
-}
-
-func (p presence) GetUserId() string { return p.user }
-func (p presence) GetOpCode() int64  { return opPosition }
-func (p presence) GetData() []byte   { return []byte(p.data) }
-
-func presences(users ...string) (list []runtime.Presence) {
-	for _, u := range users {
-		list = append(list, presence{user: u})
-	}
-	return list
-}
-
-// player is a game's client: it asks Nakama how to sign in, and accepts what its
-// match rings.
+// player is a game's client: it asks Nakama how to sign in, and is in a call, as
+// it sees it, while it is in a match.
 type player struct {
 	hooks.NopListener
-	client *engine.Client
-	ready  chan struct{} // client is set
-	in     chan string   // the call's ID
-	kicked chan struct{}
+	client    *engine.Client
+	in, ended chan string // calls' IDs; of one that begins it is not told
 }
 
-func (p *player) OnInvited(hooks.Invitation) {
-	<-p.ready
-	p.client.Accept(context.Background())
-}
-func (p *player) OnCallBegin(c hooks.CallInfo) { p.in <- c.CallID }
-func (p *player) OnKickedOffline()             { close(p.kicked) }
+func (p *player) OnEnterRoom(int)                                                { p.in <- "" }
+func (p *player) OnCallEnd(c hooks.CallInfo, _ hooks.EndReason, _ time.Duration) { p.ended <- c.CallID }
 
-// tone is a microphone.
-type tone struct{ n int }
-
-func (s *tone) ReadPCM(ctx context.Context, pcm []int16) error {
-	for i := range pcm {
-		pcm[i] = int16(8000 * math.Sin(2*math.Pi*440*float64(s.n)/48000))
-		s.n++
-	}
-	select {
-	case <-time.After(time.Duration(len(pcm)) * time.Second / 48000):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (n *nakama) play(t *testing.T, user string, mic engine.PCMSource) *player {
+func (n *nakama) ticket(t *testing.T, user string) (in ticket) {
 	t.Helper()
-	answer, err := n.rpcs["voice_sign_in"](with(n.ctx, runtime.RUNTIME_CTX_USER_ID, user), quiet{}, nil, nil, "")
+	answer, err := n.call("voice_sign_in", user, "")
+	if err == nil {
+		err = json.Unmarshal([]byte(answer), &in)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	var in signIn
-	if err := json.Unmarshal([]byte(answer), &in); err != nil {
+	return in
+}
+
+func (in ticket) config() engine.ClientConfig {
+	return engine.ClientConfig{
+		Addr: in.Addr, Pin: in.Pins[0], SDKAppID: in.SDKAppID, UserID: in.UserID, UserSig: in.UserSig, Codec: pionopus.Driver{},
+	}
+}
+
+// play signs a player in, who talks all the time or never.
+func (n *nakama) play(t *testing.T, user string, talks bool) *player {
+	t.Helper()
+	p := &player{in: make(chan string, 9), ended: make(chan string, 9)}
+	cfg := n.ticket(t, user).config()
+	cfg.Listener = p
+	if talks {
+		cfg.OpusMicrophone = audio.NewPacketSource(speech.Packets(speech.Voices()[0]), true)
+	}
+	var err error
+	if p.client, err = engine.Dial(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	p := &player{ready: make(chan struct{}), in: make(chan string, 1), kicked: make(chan struct{})}
-	p.client, err = engine.Dial(t.Context(), engine.ClientConfig{
-		Addr: in.Addr, Pin: in.Pins[0], SDKAppID: in.SDKAppID, UserID: in.UserID, UserSig: in.UserSig,
-		Codec: libopus.Driver{}, Microphone: mic, Listener: p,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	close(p.ready)
 	t.Cleanup(func() { p.client.Destroy() })
 	return p
 }
 
-// heard is how many packets of others a player has got.
-func (p *player) heard() (n uint64) {
-	for _, tr := range p.client.Stats().Tracks {
-		n += tr.Jitter.Received
+// heard is how many packets of others a player has got, and of how many others
+// they have a track.
+func (p *player) heard() (packets uint64, tracks int) {
+	list := p.client.Stats().Tracks
+	for _, tr := range list {
+		packets += tr.Jitter.Received
 	}
-	return n
+	return packets, len(list)
 }
 
-// until waits for something that comes over the network.
-func until(t *testing.T, what string, f func() bool) {
+// hears waits until a player hears another.
+func (p *player) hears(t *testing.T, what string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+	before, _ := p.heard()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if now, _ := p.heard(); now >= before+15 {
+			return
+		}
 		if time.Now().After(end) {
 			t.Fatalf("not in time: %s", what)
 		}
 	}
 }
 
-func receive[T any](t *testing.T, what string, c chan T) (v T) {
+func receive(t *testing.T, what string, c chan string) (v string) {
 	t.Helper()
 	select {
 	case v = <-c:
@@ -174,81 +95,206 @@ func receive[T any](t *testing.T, what string, c chan T) (v T) {
 	return v
 }
 
+// leaves waits until a player is taken out.
+func (p *player) leaves(t *testing.T, want, what string) {
+	t.Helper()
+	if id := receive(t, what, p.ended); id != want {
+		t.Errorf("%s: it was %q, not %q", what, id, want)
+	}
+}
+
 const (
 	alice = "5a9d7a6e-0c1c-4b39-9d0b-b54fb40ca6a1"
 	bob   = "5a9d7a6e-0c1c-4b39-9d0b-b54fb40ca6a2"
 	carol = "5a9d7a6e-0c1c-4b39-9d0b-b54fb40ca6a3"
-	game  = "11111111-0c1c-4b39-9d0b-b54fb40ca6a4.nakama1"
+	dave  = "5a9d7a6e-0c1c-4b39-9d0b-b54fb40ca6a4"
+
+	game  = "11111111-0c1c-4b39-9d0b-b54fb40ca6a4"
+	other = "22222222-0c1c-4b39-9d0b-b54fb40ca6a4"
+	node  = ".nakama1"
 )
 
-var env = map[string]string{"VOICE_KEY": "a key for tests only", "VOICE_ADDR": "127.0.0.1:0", "VOICE_APP_ID": "1400000000"}
+var env = map[string]string{"VOICE_ADDR": "127.0.0.1:0"}
 
-// A match from its beginning to its end: who is in it hears the others, the near
-// ones once it is known where they are; who is not is let in nowhere.
+// Three players of a match: who is near hears, who is far gets not a byte, and
+// leaving, and the match's end, end it.
 func TestMatch(t *testing.T) {
 	n, err := start(t, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := with(n.ctx, runtime.RUNTIME_CTX_MATCH_ID, game)
-	m := n.match()
-	state, rate, _ := m.MatchInit(ctx, quiet{}, nil, nil, nil)
-	if state == nil || rate != tickRate {
-		t.Fatalf("state %v, %d ticks a second", state, rate)
+	m := n.create(game + node)
+	if m.state == nil {
+		t.Fatal("there is no match")
 	}
-	a := n.play(t, alice, &tone{})
-	state = m.MatchJoin(ctx, quiet{}, nil, nil, nil, 1, state, presences(alice))
-	call := receive(t, "alice is in", a.in)
-	state = m.MatchJoin(ctx, quiet{}, nil, nil, nil, 2, state, presences(bob))
-	b := n.play(t, bob, nil) // who signs in after they have joined
-	receive(t, "bob is in", b.in)
-	until(t, "bob hears alice", func() bool { return b.heard() > 10 })
+	a := n.play(t, alice, true)
+	m.join(alice, bob)
+	b := n.play(t, bob, false) // who signs in to voice after they have joined
+	c := n.play(t, carol, false)
+	m.join(carol)
+	m.loop(map[string]string{
+		alice: `{"at": [1, 0, 0], "look": [0, 1, 0]}`, bob: `{"at": [20, 0, 0]}`, carol: `{"at": [400, 0, 0]}`,
+		dave: `{"at": [0, 0, 0]}`, // who is not in the match
+	})
+	for _, p := range []*player{a, b, c} {
+		receive(t, "a player is in", p.in)
+	}
+	b.hears(t, "the near one hears")
+	if packets, tracks := c.heard(); packets > 0 || tracks > 0 {
+		t.Errorf("the far one got %d packets, and knows of %d talkers", packets, tracks)
+	}
 
-	c := n.play(t, carol, nil) // not in the match
-	if err := c.client.JoinCall(ctx, call); err == nil {
-		t.Error("who is not in the match was let in")
-	}
-	if err := c.client.Call(ctx, voiceID(alice), hooks.MediaAudio); err == nil {
-		t.Error("a player could ring another")
+	m.loop(map[string]string{bob: `{"at": [300, 0, 0]}`, carol: `{"at": [10, 0, 0]}`, alice: `no JSON`})
+	c.hears(t, "who came hears")
+	m.loop(map[string]string{carol: `{"at": [1e9, 0, 0]}`}) // nowhere
+	far, _ := b.heard()
+	c.hears(t, "who says that they are nowhere is where they were")
+	if now, _ := b.heard(); now != far {
+		t.Errorf("who went away got %d packets", now-far)
 	}
 
-	tick := func(where map[string]string) {
-		var sent []runtime.MatchData
-		for user, at := range where {
-			sent = append(sent, presence{user: user, data: at})
-		}
-		state = m.MatchLoop(ctx, quiet{}, nil, nil, nil, 3, state, sent)
+	m.leave(carol)
+	c.leaves(t, game, "who left is out")
+	if got := m.Match.(*match).voice.seats[voiceID(carol)]; got != nil {
+		t.Errorf("who left still has a seat: %+v", got)
 	}
-	tick(map[string]string{alice: `{"x": 0, "y": 0}`, bob: `{"x": 40, "y": 0}`, carol: `no JSON`})
-	time.Sleep(100 * time.Millisecond) // for what is under way
-	far := b.heard()
-	time.Sleep(300 * time.Millisecond)
-	if now := b.heard(); now != far {
-		t.Errorf("bob got %d packets of alice from afar", now-far)
-	}
-	tick(map[string]string{bob: `{"x": 20, "y": 0}`})
-	until(t, "bob hears alice again", func() bool { return b.heard() > far+10 })
+	m.join(bob) // from another device, too
+	m.leave(bob)
+	m.loop(map[string]string{bob: `{"at": [10, 0, 0]}`})
+	b.hears(t, "who left with one of two sessions hears")
 
-	state = m.MatchLeave(ctx, quiet{}, nil, nil, nil, 4, state, presences(bob))
-	receive(t, "bob's voice has ended", b.kicked)
-	m.MatchTerminate(ctx, quiet{}, nil, nil, nil, 5, state, 0)
-	receive(t, "alice's voice has ended", a.kicked)
+	next := n.create(other + node)
+	next.join(bob)
+	b.leaves(t, game, "who joins another match is out of the first")
+	receive(t, "and in the other", b.in)
+	m.leave(bob)
+	m.terminate()
+	a.leaves(t, game, "the match's end")
+	for range emptyTicks {
+		next.loop(nil)
+	}
+	if next.state == nil {
+		t.Error("a match ended under its player")
+	}
+	next.leave(bob)
+	b.leaves(t, other, "who left is out")
+	for range emptyTicks {
+		next.loop(nil)
+	}
+	if next.state != nil {
+		t.Error("a match without players goes on")
+	}
+	if again := n.create(other + node); again.state == nil {
+		t.Error("the match's room was left behind")
+	}
+	if n.create(other+node).state != nil {
+		t.Error("two matches with one ID")
+	}
 }
 
-// A sign-in is for the session's own user; without a session there is none, and
-// without a key no module.
-func TestSignIn(t *testing.T) {
-	if _, err := start(t, nil); err == nil {
-		t.Error("it starts without a key")
+// A party hears its members wherever they are, but for those who play, and for
+// whom Nakama says are none.
+func TestParty(t *testing.T) {
+	n, err := start(t, env)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := start(t, map[string]string{"VOICE_KEY": "k", "VOICE_APP_ID": "zero"}); err == nil {
-		t.Error("it starts with an app ID that is none")
+	party, chat := stream{partyMode, game, node[1:]}, stream{groupMode, other, ""}
+	n.streams.set(party, alice, bob)
+	n.streams.set(chat, carol, alice)
+	ask := func(user, payload string) {
+		t.Helper()
+		if _, err := n.call("voice_party", user, payload); err != nil {
+			t.Errorf("%s: %v", payload, err)
+		}
+	}
+	for user, payload := range map[string]string{
+		carol: `{"party_id": "` + game + node + `"}`, // not hers
+		bob:   `{"group_id": "` + other + `"}`,
+		dave:  `{"party_id": "` + game + `"}`,
+		"":    `{"party_id": "` + game + node + `"}`,
+		alice: `{"party_id": "` + game + node + `", "group_id": "` + other + `"}`,
+	} {
+		_, err := n.call("voice_party", user, payload)
+		var code *runtime.Error
+		if !errors.As(err, &code) || code.Code == codeInternal {
+			t.Errorf("%s: %v", payload, err)
+		}
+	}
+	for _, payload := range []string{"", "7", `{"party_id": 7}`, `{"party_id": "."}`, `{"group_id": "x"}`} {
+		if _, err := n.call("voice_party", alice, payload); err == nil {
+			t.Errorf("%q is taken", payload)
+		}
+	}
+
+	a, b := n.play(t, alice, true), n.play(t, bob, false)
+	ask(alice, `{"party_id": "`+game+node+`"}`)
+	ask(bob, `{"party_id": "`+game+node+`"}`)
+	receive(t, "alice is in", a.in)
+	receive(t, "bob is in", b.in)
+	b.hears(t, "a member hears another")
+
+	m := n.create(game + node)
+	m.join(bob)
+	b.leaves(t, "party-"+game, "who plays is out of the party's voice")
+	receive(t, "who plays is in the match's", b.in)
+	m.leave(bob)
+	b.leaves(t, game, "who has played is out of the match's")
+	receive(t, "who has played is back", b.in)
+	b.hears(t, "who has played hears the party again")
+
+	v := m.Match.(*match).voice
+	n.streams.set(party, alice)
+	v.checkParties()
+	b.leaves(t, "party-"+game, "who left the party is out")
+	ask(alice, `{"group_id": "`+other+`"}`)
+	a.leaves(t, "party-"+game, "who goes to a group is out of the party")
+	v.checkParties()
+	if len(v.parties) != 1 {
+		t.Errorf("%d parties are left, want the group", len(v.parties))
+	}
+	ask(alice, `{}`)
+	v.checkParties()
+	if len(v.parties) != 0 || len(v.seats) != 0 {
+		t.Errorf("%d parties and %d seats are left", len(v.parties), len(v.seats))
+	}
+}
+
+// Only who has a ticket of the RPC's gets in, as the session's own user, and
+// then into nothing by themselves.
+func TestSignIn(t *testing.T) {
+	if _, err := start(t, map[string]string{"VOICE_ADDR": "nowhere"}); err == nil {
+		t.Error("it starts without an address")
 	}
 	n, err := start(t, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer, err := n.rpcs["voice_sign_in"](n.ctx, quiet{}, nil, nil, `{"userID":"`+alice+`"}`); err == nil {
+	if answer, err := n.call("voice_sign_in", "", `{"userID":"`+alice+`"}`); err == nil {
 		t.Errorf("without a session: %s", answer)
+	}
+	mine, theirs := n.ticket(t, alice), n.ticket(t, bob)
+	for what, sig := range map[string]string{"no ticket": "", "a made up ticket": "eJyrVgrxCdYrSy1SslIy0jNQ0gHzM1NS80oy0zLBwqUpSlZKGSWpKUpWhiYGBmYmpiYmJkpWtQDvLxFC", "another's ticket": theirs.UserSig} {
+		cfg := mine.config()
+		cfg.UserSig = sig
+		if c, err := engine.Dial(t.Context(), cfg); err == nil {
+			t.Errorf("let in with %s", what)
+			c.Destroy()
+		}
+	}
+
+	m := n.create(game + node)
+	a := n.play(t, alice, false)
+	m.join(alice)
+	receive(t, "alice is in", a.in)
+	b := n.play(t, bob, false)
+	if err := b.client.JoinCall(t.Context(), game); err == nil {
+		t.Error("who is not in the match got into its voice")
+	}
+	if err := b.client.Call(t.Context(), voiceID(carol), hooks.MediaAudio); err == nil {
+		t.Error("a player could ring another")
+	}
+	if err := a.client.InviteUser(t.Context(), []string{voiceID(bob)}, engine.CallOptions{}); err == nil {
+		t.Error("a player could bring another into the match's voice")
 	}
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"sync"
-	"time"
 
 	"github.com/heroiclabs/nakama-common/runtime"
 
@@ -12,216 +15,157 @@ import (
 	"github.com/earshotrtc/earshot/hooks"
 )
 
-// voice is the calling server, and the matches that have a room on it.
+// voice is the voice server, and where each of Nakama's users is heard. It is
+// used by all matches, each on a goroutine of its own, and by RPCs.
 type voice struct {
-	cfg    config
 	srv    *engine.Server
 	log    runtime.Logger
-	served chan struct{}
+	nk     runtime.NakamaModule
+	public string // what clients dial
+	key    string // signs tickets; nobody else knows it
+	done   chan struct{}
+	ended  sync.WaitGroup
 
-	mu    sync.Mutex
-	rooms map[string]*room // by match
-	where map[string]*room // by player
+	mu      sync.Mutex
+	seats   map[string]*seat // by user ID of the voice server
+	parties map[stream]*room
 }
 
-func newVoice(cfg config, log runtime.Logger) (*voice, error) {
-	v := &voice{cfg: cfg, log: log, served: make(chan struct{}), rooms: make(map[string]*room), where: make(map[string]*room)}
-	srv, err := engine.NewServer(engine.ServerConfig{
-		Addr: cfg.addr, SDKAppID: cfg.app, Key: cfg.key,
-		Plugins: []hooks.Plugin{{Name: "nakama", MayCall: v.mayCall, Admit: v.admit, Observe: v.observe}},
+// A seat is where a user is at Nakama, and the room in which they are heard: the
+// match's before the party's.
+type seat struct {
+	match, party, in *room
+	sessions         int           // with which they are in the match
+	player           engine.Player // as which
+}
+
+func newVoice(cfg config, log runtime.Logger, nk runtime.NakamaModule) (*voice, error) {
+	v := &voice{
+		log: log, nk: nk, public: cfg.public, key: rand.Text(), done: make(chan struct{}),
+		seats: make(map[string]*seat), parties: make(map[stream]*room),
+	}
+	var err error
+	if v.srv, err = engine.NewServer(engine.ServerConfig{
+		Addr: cfg.addr, AllowedOrigins: cfg.origins, SDKAppID: appID, Key: v.key,
+		Plugins: []hooks.Plugin{{Name: "nakama", MayCall: mayCall}},
+	}); err != nil {
+		return nil, err
+	}
+	if err := v.srv.Listen(); err != nil {
+		return nil, err
+	}
+	if v.public == "" {
+		_, port, _ := net.SplitHostPort(v.srv.Addr().String())
+		v.public = net.JoinHostPort("127.0.0.1", port)
+	}
+	v.ended.Go(func() {
+		if err := v.srv.Serve(); !errors.Is(err, engine.ErrClosed) {
+			log.Error("voice: %v", err)
+		}
 	})
-	if err != nil {
-		return nil, err
-	}
-	if err := srv.Listen(); err != nil {
-		return nil, err
-	}
-	v.srv = srv
-	go func() { srv.Serve(); close(v.served) }()
+	v.ended.Go(v.watchParties)
 	return v, nil
 }
 
-func (v *voice) close(context.Context) {
-	v.mu.Lock()
-	rooms := v.rooms
-	v.rooms = make(map[string]*room)
-	v.mu.Unlock()
-	for _, r := range rooms {
-		r.close()
-	}
-	v.srv.Close()
-	<-v.served
+func (v *voice) close() {
+	close(v.done)
+	v.srv.Close() // and with it its worlds
+	v.ended.Wait()
 }
 
-// mayCall: players ring nobody; a match's room does.
-func (v *voice) mayCall(_ context.Context, req hooks.CallRequest) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.rooms[req.Caller] == nil {
-		return &hooks.Refusal{Code: hooks.CodeRefused, Message: "voice is the matches'"}
-	}
-	return nil
+// mayCall: nobody rings anybody; matches and parties say who hears whom.
+func mayCall(context.Context, hooks.CallRequest) error {
+	return &hooks.Refusal{Code: hooks.CodeRefused, Message: "voice is the matches' and parties'"}
 }
 
-// admit: into a match's room comes who is in the match.
-func (v *voice) admit(_ context.Context, req hooks.AdmitRequest) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if r := v.where[req.UserID]; v.rooms[req.UserID] != nil || r != nil && (req.GroupID == "" || req.GroupID == r.id) {
-		return nil
-	}
-	return &hooks.Refusal{Code: hooks.CodeEnterRefused, Message: "not in this match"}
-}
-
-// observe rings players who sign in after they have joined their match.
-func (v *voice) observe(e hooks.Event) {
-	if e.Kind != hooks.EventSignedIn {
-		return
-	}
-	v.mu.Lock()
-	r := v.where[e.UserID]
-	v.mu.Unlock()
-	if r != nil {
-		r.ring(e.UserID)
-	}
-}
-
-// A room is the voice of one match: a group call, which the server holds through
-// a client of its own that neither speaks nor listens.
+// A room is the voice of one match or party. Its world's methods may be called
+// at will, but for Join, Leave and Close, which are the room's.
 type room struct {
-	hooks.NopListener
-	v    *voice
-	id   string // of the match, as a user ID
-	host *engine.Client
-
-	mu     sync.Mutex
-	callID string
-	apart  map[pair]bool // who does not hear whom
+	v     *voice
+	world *engine.World
 }
 
-type pair struct{ receiver, talker string }
-
-// ringTime is how long a player's client has to answer; it is rung again when it
-// signs in.
-const ringTime = time.Minute
-
-func (v *voice) newRoom(ctx context.Context, matchID string) (*room, error) {
-	r := &room{v: v, id: voiceID(matchID), apart: make(map[pair]bool)}
-	sig, err := v.sign(r.id)
-	if err != nil {
-		return nil, err
-	}
-	r.host, err = engine.Dial(ctx, engine.ClientConfig{
-		Dialer: v.srv.Pipe(), SDKAppID: v.cfg.app, UserID: r.id, UserSig: sig, Listener: r, Receive: hooks.ModeForward,
-	})
+// newRoom makes a room for a match. cfg.ID is the match's.
+func (v *voice) newRoom(cfg engine.WorldConfig) (*room, error) {
+	cfg.ID, _, _ = strings.Cut(cfg.ID, ".") // without the node
+	w, err := v.srv.NewWorld(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("voice: %w", err)
 	}
-	v.mu.Lock()
-	v.rooms[r.id] = r
-	v.mu.Unlock()
-	return r, nil
+	return &room{v, w}, nil
 }
 
-// OnCallBegin is told when the first player is in.
-func (r *room) OnCallBegin(c hooks.CallInfo) {
-	r.mu.Lock()
-	r.callID = c.CallID
-	clear(r.apart)
-	r.mu.Unlock()
-}
-
-// OnCallEnd is told when the last player has left.
-func (r *room) OnCallEnd(hooks.CallInfo, hooks.EndReason, time.Duration) {
-	r.mu.Lock()
-	r.callID = ""
-	r.mu.Unlock()
-}
-
-// join lets players in, who are rung; their clients accept what the match rings.
-func (r *room) join(players ...string) {
+// join puts players into the match's room, and out of another's. Who has not
+// signed in to voice yet, or never does, is in all the same.
+func (r *room) join(players ...engine.Player) {
 	r.v.mu.Lock()
+	defer r.v.mu.Unlock()
 	for _, p := range players {
-		r.v.where[p] = r
-	}
-	r.v.mu.Unlock()
-	r.ring(players...)
-}
-
-// ring is called by one goroutine of the match and by the observer.
-func (r *room) ring(players ...string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	options := engine.CallOptions{Timeout: ringTime}
-	err := r.host.InviteUser(ctx, players, options)
-	if err != nil { // there is no call yet, or no more
-		err = r.host.GroupCall(ctx, players, hooks.MediaAudio, "", options)
-	}
-	if err != nil {
-		r.v.log.Warn("voice: match %s: %v", r.id, err)
-	}
-}
-
-// leave ends the voice of players who are no longer in the match: they are signed
-// out, and get not a packet more. Their clients sign in again for the next.
-func (r *room) leave(players ...string) {
-	for _, p := range players {
-		r.v.mu.Lock()
-		here := r.v.where[p] == r
-		if here {
-			delete(r.v.where, p)
+		s := r.v.seatOf(p.UserID)
+		if s.match != r {
+			s.match, s.sessions, s.player = r, 0, p
 		}
-		r.v.mu.Unlock()
-		if here {
-			r.v.srv.Kick(p, "left the match") // an error says that they are not signed in
-		}
+		s.sessions++
+		r.v.settle(p.UserID)
 	}
 }
 
-// place says where players stand: who is further than hearing from somebody is
-// not sent a packet of theirs. It may be called with each tick.
-func (r *room) place(at map[string]position, hearing float64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.callID == "" {
-		return
-	}
-	var changes []engine.Hearing
-	for p, here := range at {
-		for q, there := range at {
-			if k := (pair{p, q}); p != q && r.apart[k] != here.beyond(there, hearing) {
-				r.apart[k] = !r.apart[k]
-				changes = append(changes, engine.Hearing{Receiver: p, Talker: q, Audio: !r.apart[k]})
+// leave takes users out of the match's room: one who is in the match twice when
+// they have left twice.
+func (r *room) leave(userIDs ...string) {
+	r.v.mu.Lock()
+	defer r.v.mu.Unlock()
+	for _, user := range userIDs {
+		if s := r.v.seats[user]; s != nil && s.match == r {
+			if s.sessions--; s.sessions == 0 {
+				s.match = nil
+				r.v.settle(user)
 			}
 		}
 	}
-	if len(changes) == 0 {
-		return
-	}
-	if err := r.v.srv.SetHearing(r.callID, changes); err != nil {
-		r.v.log.Warn("voice: match %s: %v", r.id, err)
-	}
 }
 
-// close is the end of the match.
+// close ends the match's room. Whoever is in it is out.
 func (r *room) close() {
 	r.v.mu.Lock()
-	delete(r.v.rooms, r.id)
-	var players []string
-	for p, in := range r.v.where {
-		if in == r {
-			players = append(players, p)
+	defer r.v.mu.Unlock()
+	for user, s := range r.v.seats {
+		if s.match == r {
+			s.match = nil
+			r.v.settle(user)
 		}
 	}
-	r.v.mu.Unlock()
-	r.leave(players...)
-	r.host.Destroy()
+	r.world.Close()
 }
 
-// position is in metres.
-type position struct{ X, Y float64 }
+// seatOf is a user's seat. mu is held.
+func (v *voice) seatOf(user string) *seat {
+	if v.seats[user] == nil {
+		v.seats[user] = new(seat)
+	}
+	return v.seats[user]
+}
 
-func (p position) beyond(q position, distance float64) bool {
-	dx, dy := p.X-q.X, p.Y-q.Y
-	return dx*dx+dy*dy > distance*distance
+// settle puts a user into the room that they belong to now, and forgets who
+// belongs nowhere. mu is held.
+func (v *voice) settle(user string) {
+	s := v.seats[user]
+	want, player := s.match, s.player
+	if want == nil {
+		want, player = s.party, engine.Player{UserID: user, Team: "party"}
+	}
+	if s.in != want {
+		if s.in != nil {
+			s.in.world.Leave(user) // no error but that they are out already
+		}
+		if s.in = want; want != nil {
+			if _, err := want.world.Join(player); err != nil {
+				v.log.Warn("voice: %v", err)
+				s.in = nil
+			}
+		}
+	}
+	if s.match == nil && s.party == nil {
+		delete(v.seats, user)
+	}
 }

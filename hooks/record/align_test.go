@@ -72,6 +72,13 @@ func lineUp(t *testing.T, length time.Duration) {
 	if got, want := told.list(), 6; len(told.take()) != want {
 		t.Errorf("events:\n%s", got)
 	}
+	lined(t, &d, players, began, length, least)
+}
+
+// lined checks that the speakers' files are as long as the recording, and that
+// their chirps are where they were said.
+func lined(t *testing.T, d *disk, players map[string]*player, began time.Time, length time.Duration, least int) {
+	t.Helper()
 	first, last := time.Hour, -time.Hour
 	for u, p := range players {
 		pcm, samples := decode(t, d.of(t, u, ".ogg"))

@@ -1,5 +1,5 @@
-// Package record records the calls of a server: each speaker in a file of their
-// own, all together as one hears them, and cameras.
+// Package record records the calls and worlds of a server: each speaker in a file
+// of their own, all together as one hears them, and cameras.
 //
 //	rec, err := record.Start(record.Config{
 //		Source: srv, // the *engine.Server; a plugin's MayRecord says who may be recorded

@@ -28,7 +28,8 @@ type Encoder interface {
 
 // Config configures a recording. Source, CallID, and Dir or Create must be set.
 type Config struct {
-	// Source is the server, and CallID the call that is recorded.
+	// Source is the server, and CallID the call, or the world (its ID), that is
+	// recorded.
 	Source Source
 	CallID string
 	// Dir is the directory of the files. They are named by call, time and user:
@@ -110,8 +111,8 @@ type Recording struct {
 	errs     []error
 }
 
-// Start begins to record a call. Errors: ErrConfig, and those of the source's
-// taps: there is no such call, or for Encoder no decoder.
+// Start begins to record a call or a world. Errors: ErrConfig, and those of the
+// source's taps: there is no such call, or for Encoder no decoder.
 func Start(cfg Config) (*Recording, error) {
 	switch {
 	case cfg.Source == nil || cfg.CallID == "":

@@ -21,7 +21,7 @@ if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
 fi
 
 unit() {
-	for dir in . "$root"/hooks/webview/client "$root"/hooks/webview/view; do
+	for dir in . "$root"/hooks/webview/client "$root"/hooks/webview/view "$root"/examples/game-server/page; do
 		node node_modules/typescript/bin/tsc -p "$dir"
 	done
 	# shellcheck disable=SC2046
@@ -31,8 +31,9 @@ unit() {
 build() {
 	mkdir -p "$root"/artefacts/bin
 	export EARSHOT_STAGE=$root/artefacts/bin/stage EARSHOT_EXAMPLE=$root/artefacts/bin/custom-web-view
+	export EARSHOT_GAME=$root/artefacts/bin/game-server
 	export EARSHOT_SHOTS=${EARSHOT_SHOTS:-$root/artefacts/view}
-	(cd "$root" && "${GO:-go}" build -o artefacts/bin/ ./internal/webtest/stage ./examples/custom-web-view)
+	(cd "$root" && "${GO:-go}" build -o artefacts/bin/ ./internal/webtest/stage ./examples/custom-web-view ./examples/game-server)
 	CHROMIUM=${CHROMIUM:-$(command -v chromium)}
 	export CHROMIUM
 }

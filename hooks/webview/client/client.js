@@ -1,18 +1,10 @@
 // The client: its public functions.
 
 import {
-  bad, checkBool, checkElement, checkInteger, checkMedia, checkMode, checkPose, checkRoomID, checkText, checkUserID, checkUserIDs,
-  isCallID,
+  bad, checkBool, checkElement, checkInteger, checkMedia, checkMode, checkPose, checkText, checkUserID, checkUserIDs, isCallID,
 } from "./check.js";
 import { asCallError, CallError, Code, noCall } from "./codes.js";
-import { checkConfig } from "./config.js";
-import { Core } from "./core.js";
-import { whyUnsupported } from "./support.js";
 
-export { isSupported, whyUnsupported } from "./support.js";
-
-/** @typedef {import("./config.js").Config} Config */
-/** @typedef {import("./config.js").CheckedConfig} CheckedConfig */
 /** @typedef {import("./listener.js").Listener} Listener */
 /** @typedef {import("./listener.js").View} View */
 
@@ -40,13 +32,10 @@ export { isSupported, whyUnsupported } from "./support.js";
  */
 export class Client {
   #core;
-  #privateMapKey = "";
-  #receive;
 
-  /** Not for pages: use dial. @param {Core} core */
+  /** Not for pages: use dial. @param {import("./core.js").Core} core */
   constructor(core) {
     this.#core = core;
-    this.#receive = core.config.receive;
   }
 
   /** The user that the client is signed in as. */
@@ -112,7 +101,9 @@ export class Client {
    * @param {CallOptions} [options]
    */
   async call(userID, media, options) {
-    await this.#dial({ userIDs: [checkUserID(userID)], media: checkMedia(media) }, options);
+    const req = { userIDs: [checkUserID(userID)], media: checkMedia(media) };
+    this.#alive();
+    await this.#core.entering.dial(req, options);
   }
 
   /**
@@ -125,37 +116,9 @@ export class Client {
   async groupCall(userIDs, media, groupID, options) {
     const users = checkUserIDs(userIDs);
     if (users.length === 0) bad("nobody to call: the list of users is empty");
-    const group = checkText(groupID, "groupID", 64);
-    await this.#dial({ userIDs: users, isGroup: true, groupID: group || undefined, media: checkMedia(media) }, options);
-  }
-
-  /** @param {{userIDs: string[], media: number, isGroup?: boolean, groupID?: string}} req @param {CallOptions} [options] */
-  async #dial(req, options = {}) {
+    const req = { userIDs: users, isGroup: true, groupID: checkText(groupID, "groupID", 64) || undefined, media: checkMedia(media) };
     this.#alive();
-    const timeoutMS = options.timeoutMS === undefined ? undefined : checkInteger(options.timeoutMS, "timeoutMS", 0, 600_000);
-    const userData = checkText(options.userData, "userData", 4096) || undefined;
-    const privateMapKey = checkText(options.privateMapKey, "privateMapKey", 8192) || this.#privateMapKey || undefined;
-    let roomID;
-    try {
-      roomID = checkRoomID(options.roomID);
-    } catch (err) {
-      this.#core.notEntered("call", asCallError(err));
-      throw err;
-    }
-    await this.#enter("call", { ...req, timeoutMS, userData, roomID, privateMapKey, receive: this.#receive || undefined }, req.userIDs, options.camera);
-  }
-
-  /** @param {string} type @param {object} body @param {string[]} dialled @param {boolean} [camera] */
-  async #enter(type, body, dialled, camera) {
-    if (camera !== undefined) checkBool(camera, "camera");
-    this.#core.camera = camera ?? this.#core.config.autoCamera;
-    this.#core.call.asking(dialled);
-    try {
-      await this.#core.requests.send(type, body);
-    } catch (err) {
-      this.#core.notEntered(type, asCallError(err));
-      throw err;
-    }
+    await this.#core.entering.dial(req, options);
   }
 
   /**
@@ -163,8 +126,7 @@ export class Client {
    * @param {{camera?: boolean}} [options] camera: open it, in a video call. Default as configured.
    */
   async accept(options = {}) {
-    const callID = this.#callIn("ringing");
-    await this.#enter("accept", { callID, privateMapKey: this.#privateMapKey || undefined, receive: this.#receive || undefined }, [], options.camera);
+    await this.#core.entering.accept(this.#callIn("ringing"), options.camera);
   }
 
   /**
@@ -175,7 +137,7 @@ export class Client {
   async joinCall(callID, options = {}) {
     if (!isCallID(callID)) bad("the call ID is not a string of 1 to 64 bytes");
     this.#alive();
-    await this.#enter("join", { callID, privateMapKey: this.#privateMapKey || undefined, receive: this.#receive || undefined }, [], options.camera);
+    await this.#core.entering.join(callID, options.camera);
   }
 
   /** Declines the call that rings here. */
@@ -231,8 +193,8 @@ export class Client {
   async muteRemoteAudio(userID, muted) {
     checkUserID(userID);
     checkBool(muted, "muted");
-    const t = this.#track(userID, "audio");
-    await this.#core.requests.send("subscribe", { trackID: t.trackID, on: !muted });
+    this.#alive();
+    await this.#core.tracks.hear(userID, !muted);
   }
 
   /**
@@ -243,11 +205,7 @@ export class Client {
   async setRemoteAudioVolume(userID, volume) {
     checkUserID(userID);
     checkInteger(volume, "volume", 0, 150);
-    const callID = this.#callIn("in");
-    // The server hears of it in a room that forwards, too: it may mix later.
-    await this.#core.requests.send("gain", { callID, userID, gain: volume / 100 });
-    this.#core.amplified.add(userID);
-    this.#core.media.setRemoteVolume(userID, volume);
+    await this.#core.tracks.setVolume(this.#callIn("in"), userID, volume);
   }
 
   /**
@@ -257,9 +215,7 @@ export class Client {
   async setReceiveMode(mode) {
     const m = checkMode(mode);
     this.#alive();
-    const { seat } = this.#core.call;
-    if (seat.phase === "in") await this.#core.requests.send("receive", { callID: seat.info.callID, mode: m || undefined });
-    this.#receive = m;
+    await this.#core.entering.setReceiveMode(m);
   }
 
   /**
@@ -271,28 +227,15 @@ export class Client {
   async startRemoteView(userID, element) {
     checkUserID(userID);
     checkElement(element);
-    const { requests, media, shown } = this.#core;
-    const { trackID } = this.#track(userID, "video");
-    media.attachView(userID, element);
-    shown.add(trackID);
-    this.#core.save();
-    try {
-      await requests.send("subscribe", { trackID, on: true });
-    } catch (err) {
-      if (shown.delete(trackID)) media.detachView(userID);
-      throw err;
-    }
+    this.#alive();
+    await this.#core.tracks.show(userID, element);
   }
 
   /** Ends startRemoteView: the video is not sent here any longer. @param {string} userID */
   async stopRemoteView(userID) {
     checkUserID(userID);
-    const { requests, media, shown } = this.#core;
-    const { trackID } = this.#track(userID, "video");
-    if (!shown.delete(trackID)) bad(`${userID} is not shown`, Code.Refused);
-    media.detachView(userID);
-    this.#core.save();
-    await requests.send("subscribe", { trackID, on: false });
+    this.#alive();
+    await this.#core.tracks.hide(userID);
   }
 
   /** Shows the own camera, or the screen that is shared, in an element. @param {HTMLElement} element */
@@ -379,7 +322,7 @@ export class Client {
 
   /** The private-map key that call, accept and joinCall show from now on; "" is none. @param {string} key */
   setPrivateMapKey(key) {
-    this.#privateMapKey = checkText(key, "privateMapKey", 8192);
+    this.#core.entering.privateMapKey = checkText(key, "privateMapKey", 8192);
   }
 
   /** What there is: microphones, cameras, speakers. @returns {Promise<{microphones: MediaDeviceInfo[], cameras: MediaDeviceInfo[], speakers: MediaDeviceInfo[]}>} */
@@ -472,70 +415,4 @@ export class Client {
     if (seat.phase === "none" || (phase && seat.phase !== phase)) throw noCall();
     return seat.info.callID;
   }
-
-  /** @param {string} userID @param {"audio"|"video"} kind */
-  #track(userID, kind) {
-    this.#alive();
-    for (const t of this.#core.tracks.values()) if (t.userID === userID && t.kind === kind && !t.mix) return t;
-    return bad(`${userID} has no ${kind === "audio" ? "microphone" : "camera"} on`);
-  }
-}
-
-/**
- * Connects and signs in, with parts that a test may give.
- * @param {Config} config
- * @param {import("./core.js").Parts} parts
- */
-export async function dialWith(config, parts) {
-  const core = new Core(checkConfig(config), parts);
-  await core.start();
-  return new Client(core);
-}
-
-/**
- * Connects and signs in. Rejects with a CallError: with the server's code when
- * it refuses (a UserSig that is malformed is -3320, one that does not hold
- * -100018), ServerFailed when it cannot be reached, Unsupported in a browser
- * that cannot make calls.
- * @param {Config} config
- */
-export async function dial(config) {
-  const checked = checkConfig(config);
-  const why = whyUnsupported(checked.language);
-  if (why) throw new CallError(Code.Unsupported, why);
-  const { Media } = await import("./media/media.js");
-  return dialWith(config, {
-    worker: () => new Worker(checked.workerURL ?? new URL("./worker.js", import.meta.url), { type: "module", name: "earshot" }),
-    media: (env) => new Media(env),
-    storage: checked.storageKey ? sessionStorage : null,
-    locks: navigator.locks,
-    network: window,
-  });
-}
-
-/** @type {Client | null} */
-let shared = null;
-let dialling = false;
-
-/**
- * Signs in as dial does, and keeps the client for sharedInstance. Rejects while
- * there is one that has not ended.
- * @param {Config} config
- */
-export async function init(config) {
-  if (dialling || (shared && shared.connection !== "closed")) bad("init was called already: destroy that client first", Code.Refused);
-  dialling = true;
-  shared = null;
-  try {
-    shared = await dial(config);
-    return shared;
-  } finally {
-    dialling = false;
-  }
-}
-
-/** The client that init made. Throws a CallError when there is none, or it has ended. */
-export function sharedInstance() {
-  if (!shared || shared.connection === "closed") return bad("no shared instance: call init first", Code.Refused);
-  return shared;
 }

@@ -27,6 +27,8 @@ import { Code } from "./codes.js";
  * @property {string} [storageKey] the key in sessionStorage under which a call is kept over a reload. Default: none is.
  * @property {string|URL} [workerURL] where worker.js is. Default: beside this file.
  * @property {string} [language] "en" or "zh". Default the browser's.
+ * @property {boolean} [autoMicrophone] open the microphone when a call is entered. Default true; otherwise it is muted,
+ *   and opened by the first setMicMute(false).
  * @property {boolean} [autoCamera] open the camera when a video call is entered. Default true.
  */
 
@@ -48,6 +50,7 @@ import { Code } from "./codes.js";
  * @property {string} storageKey
  * @property {string|URL|undefined} workerURL
  * @property {string} language
+ * @property {boolean} autoMicrophone
  * @property {boolean} autoCamera
  */
 
@@ -133,6 +136,7 @@ export function checkConfig(c) {
     storageKey: checkText(c.storageKey, "storageKey", 200),
     workerURL: c.workerURL,
     language: checkText(c.language, "language", 35) || globalThis.navigator?.language || "en",
+    autoMicrophone: c.autoMicrophone === undefined ? true : checkBool(c.autoMicrophone, "autoMicrophone"),
     autoCamera: c.autoCamera === undefined ? true : checkBool(c.autoCamera, "autoCamera"),
   };
 }

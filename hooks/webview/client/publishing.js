@@ -8,7 +8,8 @@ import { asCallError, CallError, Code, noCall } from "./codes.js";
 /**
  * What is used of the media's half on this thread.
  * @typedef {object} Devices
- * @property {() => unknown} openMicrophone
+ * @property {() => unknown} openSpeaker
+ * @property {() => unknown} openMicrophone with it
  * @property {() => unknown} closeMicrophone
  * @property {(muted: boolean) => unknown} setMicMute
  * @property {(options?: any) => unknown} openCamera
@@ -19,6 +20,7 @@ import { asCallError, CallError, Code, noCall } from "./codes.js";
  */
 
 export class Publishing {
+  #autoMicrophone;
   #devices;
   #requests;
   #changed;
@@ -43,12 +45,14 @@ export class Publishing {
   screen = false;
 
   /**
+   * @param {boolean} autoMicrophone it is opened even when muted
    * @param {Devices} devices
    * @param {import("./requests.js").Requests} requests
    * @param {() => void} changed is told when what is sent has changed
    * @param {(code: number, message: string) => void} onError is told of what nobody waits for
    */
-  constructor(devices, requests, changed, onError) {
+  constructor(autoMicrophone, devices, requests, changed, onError) {
+    this.#autoMicrophone = autoMicrophone;
     this.#devices = devices;
     this.#requests = requests;
     this.#changed = changed;
@@ -69,7 +73,10 @@ export class Publishing {
   enter(callID, video, camera) {
     this.#callID = callID;
     this.#video = video;
-    this.#background("audio", () => this.#startMicrophone(callID));
+    this.#background("audio", async () => {
+      if (this.#wantsMicrophone) await this.#startMicrophone(callID);
+      else await this.#devices.openSpeaker();
+    });
     if (camera) this.#background("video", () => this.#startCamera(this.#turn));
   }
 
@@ -103,12 +110,29 @@ export class Publishing {
     this.#changed();
     const t = this.#micTrack;
     if (t) await this.#requests.send("mute", { trackID: t.trackID, muted });
+    else if (!muted && !this.#autoMicrophone && this.#callID) await this.#firstMicrophone();
+  }
+
+  async #firstMicrophone() {
+    try {
+      await this.retryMicrophone();
+    } catch (err) {
+      this.micMuted = true;
+      this.#devices.setMicMute(true);
+      this.#changed();
+      await this.#devices.closeMicrophone();
+      throw err;
+    }
+  }
+
+  get #wantsMicrophone() {
+    return this.#autoMicrophone || !this.micMuted;
   }
 
   /** Opens the microphone if it should be open, and is not. */
   async retryMicrophone() {
     const callID = this.#callID;
-    if (callID) await this.#step("audio", () => this.#startMicrophone(callID));
+    if (callID && this.#wantsMicrophone) await this.#step("audio", () => this.#startMicrophone(callID));
   }
 
   /** @param {object} [options] */
@@ -186,7 +210,7 @@ export class Publishing {
       const again = this.#micProblem !== "" && problem === "";
       this.#micProblem = problem;
       const callID = this.#callID;
-      if (again && callID && !this.#micTrack) this.#background("audio", () => this.#startMicrophone(callID));
+      if (again && callID && !this.#micTrack && this.#wantsMicrophone) this.#background("audio", () => this.#startMicrophone(callID));
     } else if (kind === "camera") {
       this.#cameraProblem = problem;
       this.#background("video", () => this.#muteVideo());

@@ -28,28 +28,48 @@ import { checkMessage } from "./net/messages.js";
 
 /** What is used of sessionStorage. @typedef {Pick<Storage, "getItem"|"setItem"|"removeItem">} Area */
 
+/** What a page says of itself: the store adds the rest. @typedef {Omit<Stored, "version"|"lock"|"userID"|"sdkAppID">} Kept */
+
+const lockWait = 3000;
+
 export class Store {
   #area;
+  #locks;
   #key;
+  #user;
   #log;
+  #lock = "";
 
   /**
    * @param {Area | null} area null keeps nothing
-   * @param {string} key
+   * @param {LockManager | undefined} locks
+   * @param {{storageKey: string, userID: string, sdkAppID: number}} config storageKey "" keeps nothing
    * @param {(text: string) => void} log
    */
-  constructor(area, key, log) {
-    this.#area = area;
-    this.#key = key;
+  constructor(area, locks, { storageKey, userID, sdkAppID }, log) {
+    this.#area = storageKey ? area : null;
+    this.#locks = storageKey ? locks : undefined;
+    this.#key = storageKey;
+    this.#user = { userID, sdkAppID };
     this.#log = log;
   }
 
   /**
-   * What was kept for a user. What is another's, or malformed, is thrown away.
-   * @param {string} userID @param {number} sdkAppID
-   * @returns {Stored | null}
+   * What this tab has kept for the user, unless another tab lives on it.
+   * @returns {Promise<Stored | null>}
    */
-  load(userID, sdkAppID) {
+  async open() {
+    if (!this.#area) return null;
+    let saved = this.#load();
+    if (saved && !(await takeLock(this.#locks, saved.lock, lockWait))) saved = null;
+    this.#lock = saved?.lock ?? crypto.randomUUID();
+    if (!saved) await takeLock(this.#locks, this.#lock, lockWait);
+    return saved;
+  }
+
+  /** What is another's, or malformed, is thrown away. @returns {Stored | null} */
+  #load() {
+    const { userID, sdkAppID } = this.#user;
     try {
       const text = this.#area?.getItem(this.#key);
       if (!text) return null;
@@ -62,10 +82,11 @@ export class Store {
     return null;
   }
 
-  /** @param {Stored} stored */
-  save(stored) {
+  /** @param {Kept} kept */
+  save(kept) {
+    if (!this.#area) return;
     try {
-      this.#area?.setItem(this.#key, JSON.stringify(stored));
+      this.#area.setItem(this.#key, JSON.stringify({ version: 1, ...this.#user, lock: this.#lock, ...kept }));
     } catch (err) {
       this.#log(`the call cannot be kept for a reload: ${err}`);
       this.clear(); // what is there is not true any more
@@ -119,7 +140,7 @@ function isCall(seat, state) {
  * @param {number} waitMS for how long the page before may still hold it
  * @returns {Promise<(() => void) | null>} gives it back; null: another page has it
  */
-export function takeLock(locks, name, waitMS) {
+function takeLock(locks, name, waitMS) {
   if (!locks) return Promise.resolve(() => {});
   return new Promise((resolve) => {
     const late = new AbortController();

@@ -1,6 +1,7 @@
 // Every state of the view, without a server: gallery.html?state=ringing-video&theme=dark&lang=zh.
 // The states are the keys of states; `window.states` has them for a test.
-import { mount } from "../view/index.js";
+import { whyUnsupported } from "../client/support.js";
+import { View } from "../view/view.js";
 
 const asked = new URLSearchParams(location.search);
 
@@ -53,7 +54,6 @@ class Stub {
     for (const name of ["call", "groupCall", "accept", "reject", "ignore", "hangup", "inviteUser", "switchMedia", "setMicMute", "setSpeakerMute", "openCamera", "closeCamera",
       "startScreenShare", "stopScreenShare", "setMicrophone", "setCamera", "setSpeaker", "stopRemoteView", "stopLocalPreview", "resumeSound", "destroy"]) this[name] = does(name);
   }
-  setView(view) { this.view = view; }
   async recentCalls() { return asked.get("state") === "idle-empty" ? { records: [] } : { records, next: "5" }; }
   async userInfo(userID) { return { userID, nick: nick[userID] ?? "" }; }
   async devices() {
@@ -69,12 +69,12 @@ const info = (media, users, more = {}) => ({ callID: "c", groupID: "", media, in
 /** @type {Record<string, (view: any, root: HTMLElement, client: any) => any>} */
 const states = {
   "connecting": (v) => v.tell("wave", "", "app.connecting"),
-  "unsupported": (v) => v.tell("browser", "app.unsupportedTitle", "app.unsupported"),
+  "unsupported": (v) => { delete globalThis.WebTransport; v.tell("browser", "app.unsupportedTitle", () => whyUnsupported(v.words.language)); },
   "no-session": (v) => v.tell("lock", "app.noSessionTitle", "app.noSession"),
   "expired": (v) => v.tell("clock", "app.expiredTitle", "app.expired"),
   "failed": (v) => v.tell("warning", "app.failedTitle", "app.failed", "app.retry"),
-  "kicked": (v) => { v.restart = () => {}; v.onKickedOffline(); },
-  "closed": (v) => { v.restart = () => {}; v.onConnectionState("closed"); },
+  "kicked": (v) => { v.restart = () => {}; v.listener.onKickedOffline(); },
+  "closed": (v) => { v.restart = () => {}; v.listener.onConnectionState("closed"); },
   "idle": () => {},
   "idle-empty": () => {},
   "idle-group": (v, root) => { for (const box of [...root.querySelectorAll("input.es-check")].slice(0, 3)) box.click(); },
@@ -85,31 +85,31 @@ const states = {
   "outgoing": (v) => v.present(info(1, [], { sponsor: "", sponsorInfo: null, inviter: "alice", invited: ["carol"], begun: false })),
   "outgoing-video": (v) => v.present(info(2, [], { sponsor: "", sponsorInfo: null, inviter: "alice", invited: ["carol"], begun: false })),
   "voice": (v) => { v.present(info(1, ["bob"])); talk(v, ["bob"]); },
-  "voice-muted": (v) => { v.present(info(1, ["bob"], { audio: [], micMuted: true })); v.onNetworkQuality({ userID: "alice", quality: 4 }, [{ userID: "bob", quality: 3 }]); },
+  "voice-muted": (v) => { v.present(info(1, ["bob"], { audio: [], micMuted: true })); v.listener.onNetworkQuality({ userID: "alice", quality: 4 }, [{ userID: "bob", quality: 3 }]); },
   "video": (v) => { v.present(info(2, ["bob"])); talk(v, ["bob"]); },
-  "video-sharing": async (v) => { v.present(info(2, ["bob"])); talk(v, ["bob"]); await v.share(true); },
+  "video-sharing": async (v) => { v.present(info(2, ["bob"])); talk(v, ["bob"]); await v.actions.share(true); },
   "group3": (v) => group(v, 2),
   "group4": (v) => group(v, 3),
   "group6": (v) => group(v, 5),
   "group9": (v) => group(v, 8),
-  "group-ringing": (v) => { v.present(info(2, ["bob", "carol"], { invited: ["dave", "erin"], isGroup: true })); talk(v, ["bob", "carol"]); v.onReject("erin"); },
+  "group-ringing": (v) => { v.present(info(2, ["bob", "carol"], { invited: ["dave", "erin"], isGroup: true })); talk(v, ["bob", "carol"]); v.listener.onReject("erin"); },
   "more": (v, root) => { group(v, 2); root.querySelector(".es-more").click(); },
   "invite": (v, root) => { v.present(info(1, ["bob", "carol"], { isGroup: true })); root.querySelector(".es-invite").click(); },
   "mini": (v) => { v.present(info(2, ["bob"])); talk(v, ["bob"]); v.minimise(true); },
-  "reconnecting": (v) => { v.present(info(1, ["bob"])); v.onConnectionState("reconnecting"); },
-  "microphone-refused": (v) => { v.present(info(1, ["bob"])); v.onDevice({ kind: "microphone", problem: "denied" }); },
-  "camera-unplugged": (v) => { v.present(info(2, ["bob"])); talk(v, ["bob"]); v.onDevice({ kind: "camera", problem: "ended" }); },
-  "sound-blocked": (v) => { v.present(info(1, ["bob"])); v.onAutoplayBlocked(); },
+  "reconnecting": (v) => { v.present(info(1, ["bob"])); v.listener.onConnectionState("reconnecting"); },
+  "microphone-refused": (v) => { v.present(info(1, ["bob"])); v.listener.onDevice({ kind: "microphone", problem: "denied" }); },
+  "camera-unplugged": (v) => { v.present(info(2, ["bob"])); talk(v, ["bob"]); v.listener.onDevice({ kind: "camera", problem: "ended" }); },
+  "sound-blocked": (v) => { v.present(info(1, ["bob"])); v.listener.onAutoplayBlocked(); },
   "ended": (v) => end(v, info(2, ["bob"]), 1, 754000),
   "ended-rejected": (v) => end(v, info(1, [], { sponsor: "", inviter: "alice", invited: ["carol"], begun: false }), 2, 0),
   "ended-restart": (v) => end(v, info(1, ["bob"]), 9, 61000),
 };
 
 function talk(v, users) {
-  for (const u of users) v.onFirstVideoFrame(u, 640, 480);
-  v.onNetworkQuality({ userID: "alice", quality: 1 }, users.map((userID, i) => ({ userID, quality: i % 4 === 1 ? 3 : 1 + (i % 2) })));
-  v.onUserVoiceVolume([{ userID: users[0], volume: 71, voice: true }], 71);
-  if (users.length > 1) v.onDominantSpeaker(users[0]);
+  for (const u of users) v.listener.onFirstVideoFrame(u, 640, 480);
+  v.listener.onNetworkQuality({ userID: "alice", quality: 1 }, users.map((userID, i) => ({ userID, quality: i % 4 === 1 ? 3 : 1 + (i % 2) })));
+  v.listener.onUserVoiceVolume([{ userID: users[0], volume: 71, voice: true }], 71);
+  if (users.length > 1) v.listener.onDominantSpeaker(users[0]);
 }
 
 function group(v, n) {
@@ -120,14 +120,15 @@ function group(v, n) {
 
 function end(v, call, reason, durationMS) {
   v.present(call);
-  v.onCallEnd(call, reason, durationMS);
-  v.dismiss(call.callID);
+  v.listener.onCallEnd(call, reason, durationMS);
+  v.dismiss();
 }
 
 const host = /** @type {HTMLElement} */ (document.getElementById("earshot"));
 const client = new Stub();
-mount(host, { client, contacts: async () => (asked.get("state") === "idle-empty" ? [] : contacts), language: asked.get("lang") ?? "en", theme: asked.get("theme") ?? "" });
+const view = new View(host, { contacts: async () => (asked.get("state") === "idle-empty" ? [] : contacts), language: asked.get("lang") ?? "en", theme: asked.get("theme") ?? "" });
+view.use(client);
 await new Promise((r) => setTimeout(r, 50));
-await states[asked.get("state") ?? "idle"]?.(client.view, host.firstChild, client);
-Object.assign(window, { states: Object.keys(states), client, view: client.view });
+await states[asked.get("state") ?? "idle"]?.(view, view.root, client);
+Object.assign(window, { states: Object.keys(states), client, view });
 document.body.dataset.ready = "true";

@@ -55,15 +55,15 @@ export class CallScreen {
 
     const { client } = app;
     const call = () => /** @type {import("./model.js").Call} */ (app.call);
-    this.mic = new Control("mic", () => app.setMuted(!call().micMuted));
-    this.camera = new Control("camera", () => app.setCamera(!call().cameraOn));
-    this.sound = new Control("sound", () => app.act(async () => { await client.setSpeakerMute(!call().soundOff); call().soundOff = !call().soundOff; }));
-    this.share = new Control("share", () => app.share(!call().sharing));
+    this.mic = new Control("mic", () => app.actions.setMuted(!call().micMuted));
+    this.camera = new Control("camera", () => app.actions.setCamera(!call().cameraOn));
+    this.sound = new Control("sound", () => app.actions.setSound(call().soundOff));
+    this.share = new Control("share", () => app.actions.share(!call().sharing));
     this.invite = new Control("invite", () => invite(app));
-    this.switch = new Control("switch", () => app.act(() => client.switchMedia(call().media === video ? 1 : 2)));
+    this.switch = new Control("switch", () => app.actions.run(() => client.switchMedia(call().media === video ? 1 : 2)));
     this.settings = new Control("settings", () => settings(app));
     this.more = new Control("more", () => this.open(this.more.el.getAttribute("aria-expanded") !== "true"));
-    this.hangup = new Control("hangup", () => app.act(() => client.hangup()));
+    this.hangup = new Control("hangup", () => app.actions.run(() => client.hangup()));
     this.extra = h("div", { class: "es-extra", id: "es-extra" }, this.share.el, this.invite.el, this.switch.el, this.settings.el);
     this.controls = h("div", { class: "es-controls", role: "toolbar" }, this.mic.el, this.camera.el, this.sound.el, this.extra, this.more.el, this.hangup.el);
     attr(this.more.el, "aria-controls", "es-extra");
@@ -95,7 +95,7 @@ export class CallScreen {
     const { app } = this;
     const { t, words } = app;
     const others = call.others;
-    const names = others.map((p) => (p.userID === call.sponsor && call.nick) || app.name(p.userID));
+    const names = others.map((p) => (p.userID === call.sponsor && call.nick) || app.contacts.name(p.userID));
     const dialling = !call.begun;
     const label = others.length === 0 ? t("call.waiting") : call.grid && others.length > 2 ? t("call.groupTitle", { n: others.length + 1 }) : words.list(names);
     text(this.title, label);
@@ -117,7 +117,7 @@ export class CallScreen {
       let tile = this.tiles.get(p.userID);
       if (!tile) this.tiles.set(p.userID, tile = new Tile(app));
       const state = p.presence === "in" ? "" : { invited: t("call.ringing"), rejected: t("call.rejected"), busy: t("call.busy"), noAnswer: t("call.noAnswer") }[p.presence];
-      tile.update({ name: (p.userID === call.sponsor && call.nick) || app.name(p.userID), userID: p.userID, muted: p.presence === "in" && call.begun && !p.audio, video: p.video, picture: p.picture,
+      tile.update({ name: (p.userID === call.sponsor && call.nick) || app.contacts.name(p.userID), userID: p.userID, muted: p.presence === "in" && call.begun && !p.audio, video: p.video, picture: p.picture,
         volume: p.volume, voice: p.voice, quality: call.begun && p.presence === "in" ? p.quality : 0, floor: call.floor === p.userID, state, aspect: p.aspect });
       return tile;
     });
@@ -193,7 +193,7 @@ export class CallScreen {
     const tile = this.tiles.get(userID);
     if (!tile || this.watched.has(userID)) return;
     this.watched.add(userID);
-    this.app.quietly(() => this.app.client.startRemoteView(userID, tile.slot));
+    this.app.actions.quietly(() => this.app.client.startRemoteView(userID, tile.slot));
   }
 
   /** unwatch forgets who has no picture any more. @param {string} userID */
@@ -205,12 +205,12 @@ export class CallScreen {
   preview(on) {
     if (this.previewing === on) return;
     this.previewing = on;
-    this.app.quietly(() => (on ? this.app.client.startLocalPreview(this.self.slot) : this.app.client.stopLocalPreview()));
+    this.app.actions.quietly(() => (on ? this.app.client.startLocalPreview(this.self.slot) : this.app.client.stopLocalPreview()));
   }
 
   /** close takes the call away; @param {boolean} over it has ended, and its pictures with it */
   close(over) {
-    if (!over) for (const u of this.watched) this.app.quietly(() => this.app.client.stopRemoteView(u));
+    if (!over) for (const u of this.watched) this.app.actions.quietly(() => this.app.client.stopRemoteView(u));
     this.preview(false);
     this.sizes.disconnect();
     this.el.remove();

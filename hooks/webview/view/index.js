@@ -5,7 +5,7 @@ import { View } from "./view.js";
  * A Trouble is why a page cannot sign in, thrown by options.signIn.
  */
 export class Trouble extends Error {
-  /** @param {"unsupported"|"insecure"|"noSession"|"expired"|"failed"} kind */
+  /** @param {"noSession"|"expired"|"failed"} kind */
   constructor(kind) {
     super(kind);
     this.kind = kind;
@@ -44,13 +44,14 @@ export function mount(element, options) {
   const ready = new Promise((r) => { resolve = r; });
 
   const start = async () => {
-    view.stopped = "";
+    view.kicked = false;
     early = []; // of the client before
     view.tell("wave", "", "app.connecting");
     try {
       const config = options.signIn ? await options.signIn() : options;
-      const { dial, isSupported } = await import("../client/index.js");
-      if (!isSupported()) throw new Trouble(isSecureContext ? "unsupported" : "insecure");
+      const { dial, whyUnsupported } = await import("../client/index.js");
+      const why = () => whyUnsupported(view.words.language);
+      if (why()) return gone || (isSecureContext ? view.tell("browser", "app.unsupportedTitle", why) : view.tell("lock", "app.insecureTitle", why));
       const client = await dial({ ...config, view: listening(), language: view.words.language });
       if (gone) return client.destroy();
       mounted.client = client;
@@ -59,8 +60,7 @@ export function mount(element, options) {
       if (gone) return;
       const kind = error instanceof Trouble ? error.kind : sigCodes.has(/** @type {any} */ (error)?.code) ? "expired" : "failed";
       if (kind === "failed") console.debug("earshot:", error);
-      const key = { unsupported: ["browser", "app.unsupportedTitle", "app.unsupported"], insecure: ["lock", "app.insecureTitle", "app.insecure"], noSession: ["lock", "app.noSessionTitle", "app.noSession"],
-        expired: ["clock", "app.expiredTitle", "app.expired"], failed: ["warning", "app.failedTitle", "app.failed"] }[kind];
+      const key = { noSession: ["lock", "app.noSessionTitle", "app.noSession"], expired: ["clock", "app.expiredTitle", "app.expired"], failed: ["warning", "app.failedTitle", "app.failed"] }[kind];
       view.tell(key[0], key[1], key[2], kind === "failed" ? "app.retry" : "", start);
     }
   };
@@ -71,17 +71,17 @@ export function mount(element, options) {
   };
   /** @type {(() => void)[]} what a client told before dial returned */
   let early = [];
-  /** listening is the view for one client; what it tells when there is another counts no longer. */
+  /** listening is the view's listener for one client; what it tells when there is another counts no longer. */
   const listening = () => {
     /** @type {(() => void)[]} */
     const waiting = early = [];
-    return new Proxy(view, {
+    return new Proxy(view.listener, {
       get(target, name) {
         const value = Reflect.get(target, name);
-        if (typeof value !== "function" || (typeof name === "string" && !/^(on[A-Z]|present$|dismiss$)/.test(name))) return value;
+        if (typeof value !== "function") return value;
         return (/** @type {any[]} */ ...args) => {
           if (waiting !== early) return undefined;
-          return target.client ? value.apply(target, args) : void waiting.push(() => value.apply(target, args));
+          return view.client ? value.apply(target, args) : void waiting.push(() => value.apply(target, args));
         };
       },
     });
@@ -94,14 +94,10 @@ export function mount(element, options) {
     unmount() {
       gone = true;
       const { client } = mounted;
-      view.quietly(() => (options.client ? client.setView(null) : client?.destroy()));
+      view.actions.quietly(() => (options.client ? client.setView(null) : client?.destroy()));
       view.remove();
     },
-    enableFloatingWindow(on) {
-      view.floating = on;
-      if (!on) view.mini = false;
-      view.draw();
-    },
+    enableFloatingWindow(on) { view.enableFloatingWindow(on); },
     setCallingBell(url) { view.bell.url = url; },
     enableMuteMode(silent) { view.enableMuteMode(silent); },
     setLanguage(language) { view.setLanguage(language); },

@@ -37,6 +37,11 @@ export class Notices {
     this.say(words, weight === "error");
   }
 
+  /** error tells of a code of hooks/code.go. @param {number} code @param {string} [about] */
+  error(code, about = "error") {
+    this.show(about, this.app.words.code(code), { weight: "error", seconds: 12 });
+  }
+
   /** @param {string} about */
   hide(about) {
     const notice = this.shown.get(about);

@@ -33,7 +33,7 @@ export class People {
       h("header", { class: "es-top" },
         h("div", { class: "es-brand" }, h("span", { class: "es-logo" }, icon("wave")), h("h1", {}, "Earshot")),
         this.status,
-        h("div", { class: "es-me", title: t("app.signedInAs", { name: self }) }, face(self, app.name(self)), h("span", { class: "es-who" }, h("span", { class: "es-hidden" }, t("app.signedInAs", { name: "" })), app.name(self))),
+        h("div", { class: "es-me", title: t("app.signedInAs", { name: self }) }, face(self, app.contacts.name(self)), h("span", { class: "es-who" }, h("span", { class: "es-hidden" }, t("app.signedInAs", { name: "" })), app.contacts.name(self))),
         h("button", { class: "es-round es-plain", type: "button", "aria-label": t("settings.title"), title: t("settings.title"), onclick: () => settings(app) }, icon("settings"))),
       h("div", { class: "es-columns" },
         h("section", { class: "es-card", "aria-label": t("idle.people") },
@@ -46,18 +46,28 @@ export class People {
     this.drawRecent();
   }
 
+  /** takeOver stands where another stood, with what it knew: in another language. @param {People} old */
+  takeOver(old) {
+    this.records = old.records;
+    this.next = old.next;
+    this.chosen = old.chosen;
+    this.draw(true);
+    this.drawRecent();
+    old.el.replaceWith(this.el);
+  }
+
   /** draw shows the people; @param {boolean} [anew] with rows made anew */
   draw(anew = false) {
     const { app } = this;
     const { t } = app;
     if (anew) this.rows.clear();
     const wish = this.search.value.trim();
-    const found = app.contacts.filter((c) => app.matches(c, wish));
-    found.sort((a, b) => Number(b.online) - Number(a.online) || app.name(a.userID).localeCompare(app.name(b.userID), app.words.tag));
-    for (const u of this.chosen) if (!app.contacts.some((c) => c.userID === u && c.online)) this.chosen.delete(u);
+    const found = app.contacts.matching(wish);
+    found.sort((a, b) => Number(b.online) - Number(a.online) || app.contacts.name(a.userID).localeCompare(app.contacts.name(b.userID), app.words.tag));
+    for (const u of this.chosen) if (!app.contacts.get(u)?.online) this.chosen.delete(u);
     /** @type {HTMLElement[]} */
     const items = found.map((c) => this.row(c.userID, c.online, true));
-    if (app.callable(wish) && !app.contacts.some((c) => c.userID === wish)) items.push(this.row(wish, true, false));
+    if (app.contacts.callable(wish) && !app.contacts.get(wish)) items.push(this.row(wish, true, false));
     if (items.length === 0) items.push(h("li", { class: "es-empty" }, icon("people"), t(wish ? "idle.noMatch" : "idle.nobody")));
     put(this.list, items);
     this.group.hidden = this.chosen.size < 2;
@@ -75,7 +85,7 @@ export class People {
   row(user, online, known) {
     const { app } = this;
     const { t } = app;
-    const name = app.name(user);
+    const name = app.contacts.name(user);
     const key = [name, online, known].join("\n");
     const have = this.rows.get(user);
     if (have?.key === key) return have.li;
@@ -84,7 +94,7 @@ export class People {
       this.draw();
     } });
     const button = (/** @type {number} */ media, /** @type {string} */ picture, /** @type {string} */ words) =>
-      h("button", { class: "es-round", type: "button", "aria-label": t(words, { name }), title: t(words, { name }), onclick: () => app.dial([user], media) }, icon(picture));
+      h("button", { class: "es-round", type: "button", "aria-label": t(words, { name }), title: t(words, { name }), onclick: () => app.actions.dial([user], media) }, icon(picture));
     const li = h("li", { class: online ? "es-person" : "es-person es-offline" },
       known && online ? box : h("span", { class: "es-check" }),
       h("span", { class: "es-presence", "data-online": online && known }, face(user, name)),
@@ -97,7 +107,7 @@ export class People {
   /** @param {number} media */
   callGroup(media) {
     const users = [...this.chosen];
-    this.app.dial(users, media, "", true).then((ok) => {
+    this.app.actions.dial(users, media, "", true).then((ok) => {
       if (!ok) return;
       this.chosen.clear();
       this.draw(true);
@@ -106,14 +116,14 @@ export class People {
 
   /** load asks for the calls of late; @param {boolean} [further] for older ones */
   async load(further = false) {
-    const got = await this.app.quietly(() => this.app.client.recentCalls(further ? { limit: 20, after: this.next } : { limit: 20 }));
+    const got = await this.app.actions.quietly(() => this.app.client.recentCalls(further ? { limit: 20, after: this.next } : { limit: 20 }));
     if (!got || this.app.people !== this) return;
     const records = got.records ?? [];
     this.records = further ? [...this.records, ...records] : records;
     this.next = got.next ?? "";
     this.drawRecent();
     const self = this.app.client.userID;
-    for (const r of this.records) for (const u of [r.inviter, ...(r.userIDs ?? [])]) if (u !== self) this.app.learn(u);
+    for (const r of this.records) for (const u of [r.inviter, ...(r.userIDs ?? [])]) if (u !== self) this.app.contacts.learn(u);
   }
 
   drawRecent() {
@@ -128,7 +138,7 @@ export class People {
     put(this.recent, this.records.map((r) => {
       /** @type {string[]} */
       const users = [...new Set([r.inviter, ...(r.userIDs ?? [])])].filter((u) => u && u !== self);
-      const names = words.list(users.map((u) => app.name(u)));
+      const names = app.contacts.names(users);
       const kind = r.result === 1 ? "missed" : r.result === 2 ? "incoming" : "outgoing";
       const what = r.result === 3 && !r.durationMS ? t("idle.unanswered") : t("idle." + kind);
       const media = t(r.media === video ? "idle.video" : "idle.voice");
@@ -137,7 +147,7 @@ export class People {
         h("span", { class: "es-who" }, h("strong", {}, names),
           h("small", {}, [what, media, words.when(r.beganMS), r.durationMS ? clock(r.durationMS) : ""].filter(Boolean).join(" · "))),
         users.length > 0 && h("button", { class: "es-round", type: "button", "aria-label": t("idle.callBackTo", { name: names }), title: t("idle.callBackTo", { name: names }),
-          onclick: () => app.dial(users, r.media, r.groupID ?? "", r.isGroup) }, icon(r.media === video ? "camera" : "phone")));
+          onclick: () => app.actions.dial(users, r.media, r.groupID ?? "", r.isGroup) }, icon(r.media === video ? "camera" : "phone")));
     }));
   }
 }

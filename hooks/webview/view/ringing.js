@@ -14,13 +14,13 @@ export class Ringing {
     this.face = h("div", { class: "es-pulse" });
     const answer = (/** @type {string} */ kind, /** @type {string} */ picture, /** @type {() => any} */ run) => {
       const words = h("span", {});
-      const el = h("button", { class: "es-answer es-" + kind, type: "button", onclick: () => app.act(run) }, h("span", { class: "es-dot" }, icon(picture)), words);
+      const el = h("button", { class: "es-answer es-" + kind, type: "button", onclick: run }, h("span", { class: "es-dot" }, icon(picture)), words);
       return { el, words };
     };
-    this.decline = answer("decline", "hangup", () => app.client.reject());
-    this.ignore = answer("ignore", "close", () => app.client.ignore());
-    this.voice = answer("voice", "phone", () => app.accept(false));
-    this.accept = answer("accept", "phone", () => app.accept(true));
+    this.decline = answer("decline", "hangup", () => app.actions.run(() => app.client.reject()));
+    this.ignore = answer("ignore", "close", () => app.actions.run(() => app.client.ignore()));
+    this.voice = answer("voice", "phone", () => app.actions.accept(false));
+    this.accept = answer("accept", "phone", () => app.actions.accept(true));
     this.silence = h("button", { class: "es-button es-small es-quiet", type: "button", onclick: () => { app.bell.stop(); this.silence.hidden = true; this.el.focus(); } }, icon("bellOff"), h("span", {}));
     this.buttons = h("div", { class: "es-answers" });
     this.el = h("div", { class: "es-ringing", role: "alertdialog", "aria-modal": "true", "aria-labelledby": "es-ring-who", "aria-describedby": "es-ring-what", tabIndex: -1,
@@ -32,7 +32,7 @@ export class Ringing {
   update(call) {
     const { t } = this.app;
     const who = call.sponsor || call.groupID;
-    const name = call.nick || this.app.name(who);
+    const name = call.nick || this.app.contacts.name(who);
     const withPicture = call.media === video;
     if (!this.face.firstChild || this.face.dataset.user !== who) {
       this.face.dataset.user = who;
@@ -40,9 +40,9 @@ export class Ringing {
     }
     text(this.who, name);
     text(this.what, t("ring." + (call.isGroup ? (withPicture ? "groupVideo" : "groupVoice") : withPicture ? "video" : "voice")));
-    const others = call.others.filter((p) => p.userID !== who).map((p) => this.app.name(p.userID));
+    const others = call.others.map((p) => p.userID).filter((u) => u !== who);
     this.withWhom.hidden = others.length === 0;
-    text(this.withWhom, t("ring.with", { names: this.app.words.list(others) }));
+    text(this.withWhom, t("ring.with", { names: this.app.contacts.names(others) }));
     text(this.decline.words, t("ring.decline"));
     text(this.ignore.words, t("ring.ignore"));
     text(this.voice.words, t("ring.acceptVoice"));

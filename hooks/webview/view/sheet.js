@@ -65,7 +65,7 @@ export async function settings(app) {
     field(t("settings.theme"), [["", t("settings.themeAuto")], ["light", t("settings.themeLight")], ["dark", t("settings.themeDark")]], app.theme, (v) => app.setTheme(v)),
     h("label", { class: "es-switch" }, h("span", {}, t("settings.silent")), silent))];
   const sheet = new Sheet(app, t("settings.title"), body, [h("button", { class: "es-button es-primary", type: "button", onclick: () => app.sheet?.close() }, t("settings.done"))]);
-  const list = await app.quietly(() => app.client?.devices());
+  const list = await app.actions.quietly(() => app.client?.devices());
   if (!list || app.sheet !== sheet) return;
   /** @type {[string, string, MediaDeviceInfo[], (id: string) => any][]} */
   const kinds = [
@@ -77,7 +77,7 @@ export async function settings(app) {
     /** @type {[string, string][]} */
     const options = found.map((d, i) => [d.deviceId, d.label || t("settings.unnamed", { n: i + 1 })]);
     if (!found.some((d) => d.deviceId === "default" || d.deviceId === "")) options.unshift(["", t("settings.default")]);
-    return field(t(label), options, app.chosen[kind] ?? options[0][0], (id) => { app.chosen[kind] = id; app.act(() => choose(id)); });
+    return field(t(label), options, app.chosen[kind] ?? options[0][0], (id) => { app.chosen[kind] = id; app.actions.run(() => choose(id)); });
   }));
 }
 
@@ -94,12 +94,12 @@ export async function invite(app) {
   const list = h("ul", { class: "es-list" });
   const draw = () => {
     const wish = typed.value.trim();
-    const people = app.contacts.filter((c) => c.online && !app.call?.people.has(c.userID) && app.matches(c, wish)).map((c) => c.userID);
+    const people = app.contacts.matching(wish).filter((c) => c.online && !app.call?.people.has(c.userID)).map((c) => c.userID);
     for (const u of chosen) if (!people.includes(u)) people.push(u);
-    if (app.callable(wish) && !people.includes(wish) && !app.call?.people.has(wish)) people.push(wish);
+    if (app.contacts.callable(wish) && !people.includes(wish) && !app.call?.people.has(wish)) people.push(wish);
     put(list, people.map((u) => {
       const box = h("input", { type: "checkbox", checked: chosen.has(u), onchange: () => { if (box.checked) chosen.add(u); else chosen.delete(u); ready(); } });
-      return h("li", {}, h("label", { class: "es-person" }, face(u, app.name(u)), h("span", { class: "es-who" }, h("strong", {}, app.name(u)), h("small", {}, u)), box));
+      return h("li", {}, h("label", { class: "es-person" }, face(u, app.contacts.name(u)), h("span", { class: "es-who" }, h("strong", {}, app.contacts.name(u)), h("small", {}, u)), box));
     }));
     if (people.length === 0) put(list, [h("li", { class: "es-empty" }, t("invite.nobody"))]);
   };
@@ -109,10 +109,10 @@ export async function invite(app) {
   };
   send.onclick = () => {
     app.sheet?.close();
-    app.act(() => app.client.inviteUser([...chosen]));
+    app.actions.run(() => app.client.inviteUser([...chosen]));
   };
   draw();
   new Sheet(app, t("invite.title"), [typed, list], [send]);
-  await app.loadContacts();
+  await app.contacts.load();
   draw();
 }

@@ -1,6 +1,7 @@
 // Runs in every page before its own scripts: devices that are known (a tone for a
 // voice, a colour with a moving mark for a picture), and ears at the loudspeaker.
-// `devices` is set by the test before this: {tone, colour, deny, still}.
+// `devices` is set by the test before this: {tone, colour, deny, camera}; camera is for
+// the browser's own fake one, which goes on where pages do not draw.
 (() => {
   if (!navigator.mediaDevices) return; // about:blank
   const d = Object.assign({ tone: 440, colour: [128, 128, 128], deny: [], width: 320, height: 240, rate: 15 }, globalThis.devices);
@@ -42,12 +43,14 @@
   const refuse = (kind) => {
     if (d.deny.includes(kind)) throw new DOMException("Permission denied", "NotAllowedError");
   };
+  const native = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = async ({ audio, video }) => {
     const tracks = [];
     if (audio) refuse("microphone");
     if (video) refuse("camera");
     if (audio) open.audio.push(tracks[tracks.push(voice()) - 1]);
-    if (video) open.video.push(tracks[tracks.push(picture(d.colour, d.width, d.height, d.rate)) - 1]);
+    if (video && d.camera) tracks.push(...(await native({ video })).getTracks());
+    else if (video) open.video.push(tracks[tracks.push(picture(d.colour, d.width, d.height, d.rate)) - 1]);
     return new MediaStream(tracks);
   };
   navigator.mediaDevices.getDisplayMedia = async () => {
@@ -102,6 +105,8 @@
       }
       return { rms, at };
     },
+    /** Where what is played goes, by the loudspeakers' device IDs. */
+    sinks: () => taps.filter((t) => t.voices && t.context.state === "running").map((t) => t.context.sinkId),
     /** What a canvas or video shows: its size, its colour, and where the mark is (0 to 1, or -1). */
     seen(selector) {
       const e = document.querySelector(selector);

@@ -76,7 +76,7 @@ export class Person {
       if (m.type() !== "error" && m.type() !== "warning") return;
       this.#note(`console ${m.type()}: ${m.text()} ${m.location().url}`);
     });
-    page.on("pageerror", (e) => this.#note(`error: ${e.stack ?? e}`));
+    page.on("pageerror", (e) => this.#note(`error: ${e.stack || e}`));
     page.on("crash", () => this.#note("the page crashed"));
   }
 

@@ -19,7 +19,7 @@ after(async () => {
   await stage?.stop();
 });
 
-/** @typedef {Omit<import("./people.js").PersonOptions, "stage" | "browser" | "user">} Options */
+/** @typedef {Omit<import("./people.js").PersonOptions, "stage" | "browser" | "user"> & {browser?: import("playwright-core").Browser}} Options browser: default that of all */
 
 export class Scene {
   /** @type {(Person | GoPerson)[]} */

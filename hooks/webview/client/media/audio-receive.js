@@ -6,6 +6,7 @@
 import { level } from "./level.js";
 import { frameLength, isComfort, packetLength } from "./opus.js";
 import { readRTP, RTPHeader, step16, step32 } from "./rtp.js";
+import { NOWHERE } from "./space.js";
 import { VoiceDetector } from "./vad.js";
 
 const HELD = 32; // packets that wait for one before them, a power of two
@@ -18,7 +19,8 @@ const LONGEST = 5760; // samples concealed in a row
 /**
  * What a receiver of voice needs of its surroundings.
  * @typedef {object} AudioReceiveIO
- * @property {(id: number, ts: number, pcm: Float32Array<ArrayBuffer>) => void} play is given the array
+ * @property {(id: number, ts: number, pcm: Float32Array<ArrayBuffer>, space: number) => void} play is given the array;
+ *   space: see Space.tell
  * @property {(samples: number) => Float32Array<ArrayBuffer>} array
  * @property {(userID: string, level: number, voice: boolean) => void} heard
  * @property {(ssrc: number, level: number, voice: boolean) => void} heardSource of a mix
@@ -46,6 +48,7 @@ export class AudioReceiver {
     this.nextSeq = 0;
     this.nextTS = 0; // up to here there is sound, concealed or not
     this.toc = -1; // of the last packet
+    this.space = track.spaceExtension > 0 ? 0 : NOWHERE; // what the last said; 0 is ahead
     this.comfort = false; // it said that nothing is sent
     this.guesses = 0;
     /** @type {(Uint8Array | null)[]} */
@@ -82,12 +85,13 @@ export class AudioReceiver {
    */
   packet(b, now) {
     const h = header;
-    if (!readRTP(h, b, this.track.levelExtension) || h.ssrc !== this.track.ssrc || h.payloadType !== this.track.payloadType) {
+    if (!readRTP(h, b, this.track.levelExtension, this.track.spaceExtension) || h.ssrc !== this.track.ssrc || h.payloadType !== this.track.payloadType) {
       if (b.length >= 12 && !(b[1] >= 192 && b[1] <= 223)) this.bad();
       return;
     }
     if (this.muted || h.end === h.from) return;
     if (this.mix) this.levels(h);
+    if (h.space >= 0) this.space = h.space;
     this.stats.packets++;
     this.stats.bytes += b.length;
     this.jitter(h.timestamp, now);
@@ -120,7 +124,7 @@ export class AudioReceiver {
   /** @param {number} ts */
   late(ts) {
     this.stats.late++;
-    this.io.play(this.id, ts, this.io.array(0)); // the delay should have been longer
+    this.io.play(this.id, ts, this.io.array(0), this.space); // the delay should have been longer
   }
 
   /**
@@ -308,7 +312,7 @@ export class AudioReceiver {
     data.close();
     this.stats.decodeMS += (performance.now() - this.pendingAt[i] - this.stats.decodeMS) / 16;
     if (!this.mix && this.pendingKind[i] === 0) this.measure(pcm, n);
-    if (!this.muted) this.io.play(this.id, this.pendingTS[i], pcm);
+    if (!this.muted) this.io.play(this.id, this.pendingTS[i], pcm, this.space);
   }
 
   /**

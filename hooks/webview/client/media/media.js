@@ -83,6 +83,11 @@ export class Media {
     if (m.t === "emit") this.emit(m.event);
   }
 
+  /** Opens the loudspeaker, which tells when it cannot. */
+  async openSpeaker() {
+    await this.speaker.open().catch(() => {});
+  }
+
   /** Opens the microphone, and the loudspeaker with it. Rejects as getUserMedia does. */
   openMicrophone() {
     this.micWanted = true;

@@ -162,21 +162,26 @@ export class PlayBuffer {
   }
 
   /**
-   * Adds the next samples to left and right, with a gain that goes evenly from one
-   * value to another.
+   * Adds the next samples to left and right, each with a gain that goes evenly from
+   * one value to another.
    * @param {Float32Array} left
    * @param {Float32Array} right
    * @param {number} from
    * @param {number} to
+   * @param {number} [fromRight] Default: as on the left.
+   * @param {number} [toRight]
    */
-  pull(left, right, from, to) {
+  pull(left, right, from, to, fromRight = from, toRight = to) {
     const n = left.length;
     const step = (to - from) / n;
+    const stepRight = (toRight - fromRight) / n;
     let gain = from;
+    let gainRight = fromRight;
     let i = 0;
     if (this.active && this.out < this.startAt) i = Math.min(n, this.startAt - this.out);
-    if (i > 0) this.decay(left, right, 0, i, from);
+    if (i > 0) this.decay(left, right, 0, i, from, fromRight);
     gain += i * step;
+    gainRight += i * stepRight;
     if (this.active && i < n) {
       if ((this.check -= n) <= 0) this.adapt(this.out + i);
       const side = this.channels === 2 ? RING : 0;
@@ -193,10 +198,11 @@ export class PlayBuffer {
           r = r * f + this.tailRight * (1 - f);
         }
         left[i] += l * gain;
-        right[i] += r * gain;
+        right[i] += r * gainRight;
         this.lastLeft = l;
         this.lastRight = r;
         gain += step;
+        gainRight += stepRight;
         this.head++;
       }
     }
@@ -209,7 +215,7 @@ export class PlayBuffer {
         this.dry += n - i;
         if (this.dry > DRY) this.active = false;
       }
-      this.decay(left, right, i, n, gain);
+      this.decay(left, right, i, n, gain, gainRight);
     }
     this.out += n;
   }
@@ -221,14 +227,15 @@ export class PlayBuffer {
    * @param {number} from
    * @param {number} to
    * @param {number} gain
+   * @param {number} gainRight
    */
-  decay(left, right, from, to, gain) {
+  decay(left, right, from, to, gain, gainRight) {
     if (this.lastLeft === 0 && this.lastRight === 0) return;
     for (let i = from; i < to; i++) {
       this.tailLeft *= DECAY;
       this.tailRight *= DECAY;
       left[i] += this.tailLeft * gain;
-      right[i] += this.tailRight * gain;
+      right[i] += this.tailRight * gainRight;
     }
     if (Math.abs(this.tailLeft) + Math.abs(this.tailRight) < 1e-4) this.tailLeft = this.tailRight = 0;
     this.lastLeft = this.tailLeft;

@@ -1,7 +1,8 @@
 // The AudioWorklet that mixes what all users say. It is told by the worker, through
 // a port of their own:
 //   {add: id, channels}   {remove: id}   {gain: id, value}   {mute: boolean}
-//   [id, timestamp, Float32Array]   decoded sound, one side after the other
+//   [id, timestamp, Float32Array, space]   decoded sound, one side after the other,
+//                 and how loud and from which side it is heard
 // and tells it:
 //   [id, burst]   the sound of a track is about to run out, and what comes must come
 //                 before the sink takes its next so many samples
@@ -10,6 +11,7 @@
 
 import { Limiter } from "./limiter.js";
 import { PlayBuffer } from "./playbuffer.js";
+import { Space } from "./space.js";
 
 const REPORT = 12000; // samples
 const FIELDS = 5;
@@ -18,7 +20,7 @@ class Playout extends AudioWorkletProcessor {
   /** @param {{processorOptions: {burst: number, port: MessagePort}}} options */
   constructor(options) {
     super();
-    /** @type {Map<number, {buf: PlayBuffer, gain: number, was: number, asked: number}>} */
+    /** @type {Map<number, {buf: PlayBuffer, space: Space, gain: number, asked: number}>} */
     this.tracks = new Map();
     this.burst = Math.min(2048, Math.max(128, options.processorOptions.burst));
     this.muted = false;
@@ -41,15 +43,27 @@ class Playout extends AudioWorkletProcessor {
   /** @param {any} m */
   told(m) {
     if (Array.isArray(m)) {
-      this.tracks.get(m[0])?.buf.push(m[1], m[2]);
+      const t = this.tracks.get(m[0]);
+      if (t) {
+        t.space.tell(m[3]);
+        if (!t.buf.active) t.space.jump();
+        t.buf.push(m[1], m[2]);
+      }
       if (this.used.length < 64) this.used.push(m[2].buffer);
     } else if (m.add !== undefined) {
-      this.tracks.set(m.add, { buf: new PlayBuffer(m.channels, this.burst), gain: 1, was: 1, asked: -1 });
+      const t = { buf: new PlayBuffer(m.channels, this.burst), space: new Space(), gain: 1, asked: -1 };
+      t.space.amplify(this.muted ? 0 : 1);
+      this.tracks.set(m.add, t);
     } else if (m.remove !== undefined) this.tracks.delete(m.remove);
     else if (m.gain !== undefined) {
       const t = this.tracks.get(m.gain);
-      if (t) t.gain = m.value;
-    } else if (m.mute !== undefined) this.muted = m.mute;
+      if (!t) return;
+      t.gain = m.value;
+      if (!this.muted) t.space.amplify(m.value);
+    } else if (m.mute !== undefined) {
+      this.muted = m.mute;
+      for (const t of this.tracks.values()) t.space.amplify(this.muted ? 0 : t.gain);
+    }
   }
 
   /**
@@ -61,9 +75,9 @@ class Playout extends AudioWorkletProcessor {
     const right = outputs[0][1] ?? left;
     for (const [id, t] of this.tracks) {
       const b = t.buf;
-      const gain = this.muted ? 0 : t.gain;
-      b.pull(left, right, t.was, gain);
-      t.was = gain;
+      const s = t.space;
+      s.step();
+      b.pull(left, right, s.fromLeft, s.left, s.fromRight, s.right);
       if (b.active && b.end !== t.asked && b.dry < 1920 && b.depth() < this.burst) {
         t.asked = b.end;
         this.worker?.postMessage([id, this.burst]);

@@ -1,5 +1,6 @@
 // RTP (RFC 3550 section 5.1) with the one-byte header extensions (RFC 8285) that
-// carry audio levels: of a voice (RFC 6464), and of those in a mix (RFC 6465).
+// carry audio levels, of a voice (RFC 6464) and of those in a mix (RFC 6465), and how
+// a voice is heard in a world.
 
 /**
  * What readRTP found. `levels` is one byte per contributing source, or one for a
@@ -16,6 +17,8 @@ export class RTPHeader {
   sourceCount = 0;
   levels = new Uint8Array(16);
   levelCount = 0;
+  /** The two bytes of gain and pan; -1 if there are none, or not two. */
+  space = -1;
   /** Where the payload begins, and one past its end, padding taken off. */
   from = 0;
   end = 0;
@@ -26,8 +29,9 @@ export class RTPHeader {
  * @param {RTPHeader} h
  * @param {Uint8Array} b
  * @param {number} [levelID] identifier of the level extension; 0 for none
+ * @param {number} [spaceID] the same of gain and pan
  */
-export function readRTP(h, b, levelID = 0) {
+export function readRTP(h, b, levelID = 0, spaceID = 0) {
   if (b.length < 12 || b[0] >> 6 !== 2) return false;
   h.padding = (b[0] & 0x20) !== 0;
   h.marker = b[1] >> 7 !== 0;
@@ -37,6 +41,7 @@ export function readRTP(h, b, levelID = 0) {
   h.ssrc = u32(b, 8);
   h.sourceCount = b[0] & 15;
   h.levelCount = 0;
+  h.space = -1;
   let at = 12 + 4 * h.sourceCount;
   if (at > b.length) return false;
   for (let i = 0; i < h.sourceCount; i++) h.sources[i] = u32(b, 12 + 4 * i);
@@ -44,7 +49,7 @@ export function readRTP(h, b, levelID = 0) {
     if (at + 4 > b.length) return false;
     const end = at + 4 + 4 * ((b[at + 2] << 8) | b[at + 3]);
     if (end > b.length) return false;
-    if (levelID > 0 && b[at] === 0xbe && b[at + 1] === 0xde) readLevels(h, b, at + 4, end, levelID);
+    if (levelID + spaceID > 0 && b[at] === 0xbe && b[at + 1] === 0xde) readExtensions(h, b, at + 4, end, levelID, spaceID);
     at = end;
   }
   h.from = at;
@@ -63,8 +68,10 @@ export function readRTP(h, b, levelID = 0) {
  * @param {number} at
  * @param {number} end
  * @param {number} levelID
+ * @param {number} spaceID
  */
-function readLevels(h, b, at, end, levelID) {
+function readExtensions(h, b, at, end, levelID, spaceID) {
+  let space = false; // the first counts
   while (at < end) {
     const id = b[at] >> 4;
     const n = (b[at] & 15) + 1;
@@ -74,10 +81,12 @@ function readLevels(h, b, at, end, levelID) {
       continue;
     }
     if (at + 1 + n > end) return;
-    if (id === levelID) {
+    if (id === levelID && h.levelCount === 0) {
       for (let i = 0; i < n; i++) h.levels[i] = b[at + 1 + i];
       h.levelCount = n;
-      return;
+    } else if (id === spaceID && !space) {
+      space = true;
+      if (n === 2) h.space = (b[at + 1] << 8) | b[at + 2];
     }
     at += 1 + n;
   }

@@ -103,7 +103,7 @@ class WorkerMedia {
     });
     /** @type {import("./audio-receive.js").AudioReceiveIO} */
     this.audioIO = {
-      play: (id, ts, pcm) => this.play(id, ts, pcm),
+      play: (id, ts, pcm, space) => this.play(id, ts, pcm, space),
       array: (n) => this.array(n),
       heard: (userID, level, voice) => this.meter.add(userID, level, voice),
       heardSource: (ssrc, level, voice) => {
@@ -404,9 +404,10 @@ class WorkerMedia {
    * @param {number} id
    * @param {number} ts
    * @param {Float32Array<ArrayBuffer>} pcm
+   * @param {number} space
    */
-  play(id, ts, pcm) {
-    if (this.worklet) this.worklet.postMessage([id, ts, pcm], [pcm.buffer]);
+  play(id, ts, pcm, space) {
+    if (this.worklet) this.worklet.postMessage([id, ts, pcm, space], [pcm.buffer]);
     else if (this.spare.length < SPARE && pcm.length > 0) this.spare.push(pcm.buffer);
   }
 

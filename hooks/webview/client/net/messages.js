@@ -14,6 +14,7 @@ import { checkRoomID, isCallID, isCount, isMedia, isUserID } from "../check.js";
  * @property {number} ssrc
  * @property {number} payloadType
  * @property {number} levelExtension 0 is none
+ * @property {number} spaceExtension of a track of a world; 0 is none
  * @property {number[]} layerSSRCs of a video's sizes, the smallest first; empty where there is one
  * @property {boolean} mix it is everybody else, mixed
  */
@@ -149,6 +150,7 @@ function track(v) {
     ssrc: count(b.ssrc, "ssrc", 0xffffffff),
     payloadType: count(b.payloadType, "payloadType", 127),
     levelExtension: count(b.levelExtension, "levelExtension", 14),
+    spaceExtension: count(b.spaceExtension, "spaceExtension", 14),
     layerSSRCs: ssrcs.map((s) => count(s, "a layer's SSRC", 0xffffffff)),
     mix,
   };
@@ -176,10 +178,10 @@ const callUser = (/** @type {Record<string, unknown>} */ b) => ({ callID: callID
 const callUsers = (/** @type {Record<string, unknown>} */ b) => ({ callID: callID(b.callID), userIDs: users(b.userIDs) });
 const trackMute = (/** @type {Record<string, unknown>} */ b) => ({ trackID: trackID(b.trackID), muted: flag(b.muted, "muted") });
 const goodbye = (/** @type {Record<string, unknown>} */ b) => ({ code: code(b.code), message: text(b.message, "message") });
-/** @param {Record<string, unknown>} b */
-const callOf = (b) => ({
+/** @param {Record<string, unknown>} b @param {boolean} [world] it may be a world, into which nobody invites */
+const callOf = (b, world = false) => ({
   callID: callID(b.callID),
-  inviter: userID(b.inviter, "inviter"),
+  inviter: world && (b.inviter === undefined || b.inviter === "") ? "" : userID(b.inviter, "inviter"),
   userIDs: users(b.userIDs),
   isFromGroup: flag(b.isFromGroup, "isFromGroup"),
   groupID: text(b.groupID, "groupID", 64),
@@ -256,7 +258,8 @@ const readers = {
       sponsorInfo: b.sponsorInfo === undefined || b.sponsorInfo === null ? undefined : info(b.sponsorInfo),
     };
   },
-  entered: callOf,
+  /** @param {Record<string, unknown>} b */
+  entered: (b) => callOf(b, true),
   invitees: callUsers,
   timedOut: callUsers,
   accepted: callUser,

@@ -1,31 +1,15 @@
-// A signed-in session over connections that come and go: sign-in, keep-alive,
-// acknowledgements, resuming, and signing in anew when there is nothing left to
-// resume.
+// A signed-in session over connections that come and go: what was sent and what came
+// in it, resuming, and signing in anew when there is nothing left to resume.
 
-import { asCallError, CallError, Code, EndReason } from "../codes.js";
-import { CloseCode, Connection, openWebTransport } from "./connection.js";
+import { asCallError, Code, EndReason } from "../codes.js";
+import { Alive } from "./alive.js";
+import { CloseCode, openWebTransport } from "./connection.js";
+import { Dialer, dialTimeout, Refused } from "./dialer.js";
 import { checkMessage } from "./messages.js";
 
-const pingEvery = 1500;
-const maxSilence = 3000;
-const checkEvery = 500;
-/** A connection that may be broken has so long to be heard. */
-const suspectFor = 1000;
-const dialTimeout = 5000;
-const refreshTimeout = 3000;
-const ackEvery = 16;
-const firstPause = 250;
-const maxRedialPause = 2000;
-const maxSignInPause = 10_000;
+/** @typedef {import("./connection.js").Connection} Connection */
 
-/** The server said no, with a goodbye. */
-class Refused extends Error {
-  /** @param {number} code @param {string} message */
-  constructor(code, message) {
-    super(message);
-    this.code = code;
-  }
-}
+const ackEvery = 16;
 
 /**
  * @typedef {object} SessionConfig
@@ -57,9 +41,9 @@ class Refused extends Error {
 /** @typedef {{token: string, last: number, windowMS: number}} Saved what it takes to resume */
 
 export class Session {
-  #config;
   #handlers;
-  #openTransport;
+  #dialer;
+  #alive;
   /** @type {Connection | null} */
   #conn = null;
   #epoch = 1;
@@ -73,15 +57,6 @@ export class Session {
   #pending = new Map();
   #ended = false;
   #kicked = false;
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  #timer;
-  #lastCheck = 0;
-  #lastPing = 0;
-  /** When a connection that may be broken is given up, unless it is heard. */
-  #suspect = 0;
-  #suspectedAt = 0;
-  /** Ends the present pause. @type {(() => void) | null} */
-  #wake = null;
 
   /** The flows of the client's own video tracks. @type {Set<number>} */
   videoFlows = new Set();
@@ -97,9 +72,19 @@ export class Session {
    * @param {import("./connection.js").OpenTransport} [openTransport]
    */
   constructor(config, handlers, openTransport = openWebTransport) {
-    this.#config = { ...config };
     this.#handlers = handlers;
-    this.#openTransport = openTransport;
+    this.#dialer = new Dialer(config, this.videoFlows, {
+      datagram: (conn, bytes) => {
+        if (conn === this.#conn) this.#contain(() => handlers.datagram(bytes));
+      },
+      stream: (conn, stream) => {
+        if (conn === this.#conn) this.#contain(() => handlers.stream(stream));
+        else stream.cancel().catch(() => {});
+      },
+      refresh: handlers.refresh,
+      log: handlers.log,
+    }, openTransport);
+    this.#alive = new Alive((now) => this.#ping(now), () => this.#lost("nothing is heard of the server"));
   }
 
   /**
@@ -114,8 +99,7 @@ export class Session {
         this.#received = this.#seen = this.#acked = saved.last;
         this.#windowMS = saved.windowMS;
         try {
-          const got = await this.#redial(Date.now() + saved.windowMS);
-          this.#adopt(got.conn, got.welcome);
+          this.#adopt(await this.#resume(Date.now() + saved.windowMS));
           return;
         } catch (err) {
           if (!(err instanceof Refused)) throw err;
@@ -123,11 +107,9 @@ export class Session {
           this.#forget();
         }
       }
-      const got = await this.#signIn(2 * dialTimeout);
-      this.#adopt(got.conn, got.welcome);
+      this.#adopt(await this.#dialer.signIn(2 * dialTimeout));
     } catch (err) {
       this.#ended = true;
-      if (err instanceof Refused) throw new CallError(err.code, err.message);
       throw asCallError(err);
     }
   }
@@ -184,19 +166,15 @@ export class Session {
 
   /** The network has changed: dials at once, or finds out at once whether the connection stands. */
   hasten() {
-    this.#wake?.();
-    if (this.#conn) {
-      this.#suspectedAt = Date.now();
-      this.#suspect = this.#suspectedAt + suspectFor;
-      this.#ping();
-    }
+    this.#dialer.hasten();
+    this.#alive.suspect();
   }
 
   /** Ends the session on this side. It is idempotent. */
   close() {
     this.#ended = true;
-    clearInterval(this.#timer);
-    this.#wake?.();
+    this.#alive.stop();
+    this.#dialer.close();
     this.#conn?.close(CloseCode.SignedOut, "signed out");
     this.#conn = null;
   }
@@ -209,115 +187,21 @@ export class Session {
     this.videoFlows.clear();
   }
 
-  /** @param {number} timeoutMS */
-  #signIn(timeoutMS) {
-    const { sdkAppID, userID, userSig, agent } = this.#config;
-    return this.#attempt({ type: "signIn", body: { version: 1, sdkAppID, userID, userSig, agent, bundles: true } }, timeoutMS);
-  }
-
-  /**
-   * Opens a connection, with a first message.
-   * @param {import("./framing.js").Message} first
-   * @param {number} timeoutMS of opening, and of the answer
-   */
-  async #attempt(first, timeoutMS) {
-    /** @type {Connection | undefined} */
-    let mine; // the handlers may be called before open returns
-    const conn = await Connection.open(this.#openTransport, this.#config, {
-      datagram: (bytes) => {
-        if (mine && mine === this.#conn) this.#contain(() => this.#handlers.datagram(bytes));
-      },
-      stream: (stream) => {
-        if (mine && mine === this.#conn) this.#contain(() => this.#handlers.stream(stream));
-        else stream.cancel().catch(() => {});
-      },
-    }, this.videoFlows, timeoutMS);
-    mine = conn;
-    try {
-      if (this.#ended) throw new CallError(Code.Failed, "closed");
-      conn.send(first);
-      const m = checkMessage(await conn.first(timeoutMS));
-      if (this.#ended) throw new CallError(Code.Failed, "closed");
-      if (typeof m === "string") throw new CallError(Code.ServerFailed, `the server answered the sign-in with ${m}`);
-      if (m.type === "goodbye") throw new Refused(m.body.code, m.body.message);
-      if (m.type !== "welcome") throw new CallError(Code.ServerFailed, `the server answered the sign-in with ${m.type}`);
-      return { conn, welcome: m.body };
-    } catch (err) {
-      conn.close();
-      throw err;
-    }
-  }
-
-  /**
-   * Dials and resumes until that works or is refused, and once more when the
-   * time is over already: a machine that has slept may have been waited for.
-   * @param {number} until
-   */
-  async #redial(until) {
-    for (let pause = firstPause; ; pause = Math.min(2 * pause, maxRedialPause)) {
-      try {
-        await this.#refresh();
-        const left = Math.max(until - Date.now(), 1000);
-        return await this.#attempt(
-          { type: "resume", body: { version: 1, token: this.#token, last: this.#seen, bundles: true } },
-          Math.min(left, dialTimeout),
-        );
-      } catch (err) {
-        if (err instanceof Refused || this.#ended) throw err;
-        this.#handlers.log(`dialling again failed: ${asCallError(err).message}`);
-        if (Date.now() + pause >= until) throw err;
-      }
-      await this.#pause(pause);
-      if (this.#ended) throw new CallError(Code.Failed, "closed");
-    }
-  }
-
-  /** Asks where the server is. What does not answer leaves things as they are. */
-  async #refresh() {
-    const { refresh } = this.#handlers;
-    if (!refresh) return;
-    let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error("no answer")), refreshTimeout);
-    });
-    try {
-      const fresh = /** @type {Fresh} */ (await Promise.race([refresh(), late]));
-      this.#config.url = fresh.url;
-      this.#config.certificateHashes = fresh.certificateHashes;
-      if (fresh.userSig) this.#config.userSig = fresh.userSig;
-    } catch (err) {
-      this.#handlers.log(`refresh failed: ${asCallError(err).message}`);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** @param {number} ms */
-  #pause(ms) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake?.(), ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        this.#wake = null;
-        resolve(undefined);
-      };
-    });
+  /** @param {number} until */
+  #resume(until) {
+    return this.#dialer.resume(() => ({ token: this.#token, last: this.#seen }), until);
   }
 
   /**
    * Makes a connection the one in use.
-   * @param {Connection} conn
-   * @param {import("./messages.js").Welcome} welcome
+   * @param {import("./dialer.js").Dialled} dialled
    */
-  #adopt(conn, welcome) {
+  #adopt({ conn, welcome }) {
     this.#conn = conn;
     this.#token = welcome.token;
     this.#windowMS = welcome.windowMS;
     this.bundles = welcome.bundles;
-    this.#suspect = 0;
-    this.#lastCheck = this.#lastPing = Date.now();
-    clearInterval(this.#timer);
-    this.#timer = setInterval(() => this.#check(), checkEvery);
+    this.#alive.watch(conn);
     this.#ack(); // says that the welcome, and the token in it, came
     this.#handlers.welcome(welcome, this.#epoch);
     for (const [id, frame] of this.#pending) {
@@ -393,31 +277,10 @@ export class Session {
     this.#conn?.send({ type: "ack", ack: this.#seen || undefined });
   }
 
-  #ping() {
-    const now = Date.now();
-    this.#lastPing = now;
+  /** @param {number} now */
+  #ping(now) {
     this.#acked = this.#seen;
     this.#conn?.send({ type: "ping", ack: this.#seen || undefined, body: { t: now } });
-  }
-
-  #check() {
-    const conn = this.#conn;
-    if (!conn) return;
-    const now = Date.now();
-    if (now - this.#lastCheck > 4 * checkEvery) {
-      // This page has slept: what has come meanwhile is still to be read.
-      this.#suspectedAt = now;
-      this.#suspect = now + suspectFor;
-      this.#ping();
-    }
-    this.#lastCheck = now;
-    if (this.#suspect > 0) {
-      if (conn.heard > this.#suspectedAt) this.#suspect = 0;
-      else if (now >= this.#suspect) this.#lost("nothing is heard of the server");
-    } else if (now - conn.heard >= maxSilence) {
-      this.#lost("nothing is heard of the server");
-    }
-    if (this.#conn && now - this.#lastPing >= pingEvery) this.#ping();
   }
 
   #drop() {
@@ -425,7 +288,7 @@ export class Session {
     if (!conn) return;
     this.#heard = conn.heard;
     this.#conn = null;
-    clearInterval(this.#timer);
+    this.#alive.stop();
     conn.close(CloseCode.Replaced, "dialling again"); // 0 would be taken for a page that is closed
   }
 
@@ -435,8 +298,7 @@ export class Session {
     this.reconnects++;
     this.#handlers.lost(reason);
     try {
-      const got = await this.#redial(this.#heard + this.#windowMS);
-      this.#adopt(got.conn, got.welcome);
+      this.#adopt(await this.#resume(this.#heard + this.#windowMS));
     } catch (err) {
       if (this.#ended) return;
       if (err instanceof Refused) {
@@ -454,22 +316,11 @@ export class Session {
   async #again(code, message, endReason) {
     this.#forget();
     this.#handlers.over(code, message, endReason);
-    for (let pause = firstPause; ; pause = Math.min(2 * pause, maxSignInPause)) {
-      await this.#pause(pause);
-      if (this.#ended) return;
-      try {
-        await this.#refresh();
-        const got = await this.#signIn(dialTimeout);
-        this.#adopt(got.conn, got.welcome);
-        return;
-      } catch (err) {
-        if (this.#ended) return;
-        if (err instanceof Refused && err.code !== Code.ServerFailed) {
-          this.#end(err.code, err.message, false);
-          return;
-        }
-        this.#handlers.log(`signing in again failed: ${asCallError(err).message}`);
-      }
+    try {
+      this.#adopt(await this.#dialer.signInAgain());
+    } catch (err) {
+      const { code, message } = asCallError(err);
+      this.#end(code, message, false);
     }
   }
 

@@ -43,10 +43,10 @@ test("varints are those of RFC 9000", () => {
 test("bodies are checked, and what is not known is left behind", () => {
   const track = { trackID: 5, callID: "c", userID: "bob", kind: "audio", flow: 1, ssrc: 7, payloadType: 111 };
   const ok = checkMessage({ type: "trackAdded", body: { ...track, evil: 1 } });
-  assert.deepEqual(ok.body, { ...track, muted: false, levelExtension: 0, layerSSRCs: [], mix: false });
+  assert.deepEqual(ok.body, { ...track, muted: false, levelExtension: 0, spaceExtension: 0, layerSSRCs: [], mix: false });
   for (const [type, body] of [
     ["trackAdded", { ...track, flow: 0 }], ["trackAdded", { ...track, kind: "text" }], ["trackAdded", { ...track, userID: "<b>" }],
-    ["trackAdded", { ...track, ssrc: 2 ** 32 }], ["trackAdded", { ...track, mix: true, kind: "video" }], ["trackAdded", null],
+    ["trackAdded", { ...track, ssrc: 2 ** 32 }], ["trackAdded", { ...track, spaceExtension: 15 }], ["trackAdded", { ...track, mix: true, kind: "video" }], ["trackAdded", null],
     ["userEnter", { callID: "", userID: "bob" }], ["userEnter", { callID: "c".repeat(65), userID: "bob" }], ["userEnter", []],
     ["callEnd", { callID: "c", reason: "x" }], ["result", { re: 1, records: 5 }], ["result", { re: 1, track: {} }],
     ["welcome", { version: 2, token: "a" }], ["welcome", { version: 1, token: "<script>" }], ["shift", { trackID: 1, samples: 0 }],

@@ -2,10 +2,8 @@
 export default {
   // The page
   "app.connecting": "Connecting…",
-  "app.unsupported": "This browser cannot make calls here: it lacks WebTransport or WebCodecs. A current Chrome, Edge or other browser made of Chromium can, and Firefox too.",
   "app.unsupportedTitle": "Another browser is needed",
   "app.insecureTitle": "This page is not secure",
-  "app.insecure": "Calls work on pages from https or localhost only. Open this page with https.",
   "app.noSession": "You are not signed in. Sign in first, or open this page with a link that was made for you.",
   "app.noSessionTitle": "Who are you?",
   "app.expired": "This link is no longer valid: links work for a short time only. Ask for a new one.",

@@ -1,10 +1,8 @@
 /** 简体中文。 @type {Record<string, string>} */
 export default {
   "app.connecting": "正在连接…",
-  "app.unsupported": "此浏览器缺少 WebTransport 或 WebCodecs，无法在这里通话。请使用新版的 Chrome、Edge 等 Chromium 浏览器，或 Firefox。",
   "app.unsupportedTitle": "请换一个浏览器",
   "app.insecureTitle": "此页面不安全",
-  "app.insecure": "只有来自 https 或 localhost 的页面才能通话。请用 https 打开。",
   "app.noSession": "你还没有登录。请先登录，或使用为你生成的链接打开此页面。",
   "app.noSessionTitle": "请先登录",
   "app.expired": "此链接已失效：链接只在短时间内有效。请索取新的链接。",

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/heroiclabs/nakama-common/runtime"
+
+	"github.com/earshotrtc/earshot/engine"
+)
+
+// Voice without positions: for a party, and for those who are in a group's chat.
+// Nakama keeps who is in either as a stream, and that is asked, not the client.
+
+// A stream is Nakama's name of a party or a group's chat.
+type stream struct {
+	mode           uint8
+	subject, label string
+}
+
+const (
+	groupMode, partyMode = 3, 7 // Nakama's StreamModeGroup and StreamModeParty
+
+	// watchEvery is how long one who has left a party is still heard at most.
+	watchEvery = 2 * time.Second
+)
+
+// joinParty is the RPC voice_party, which a client calls when it has joined a
+// party {"party_id": "..."} or a group's chat {"group_id": "..."}; with neither
+// it is out. Whoever is in a match hears the match meanwhile.
+func (v *voice) joinParty(ctx context.Context, logger runtime.Logger, _ *sql.DB, _ runtime.NakamaModule, payload string) (string, error) {
+	user, err := sessionUser(ctx)
+	if err != nil {
+		return "", err
+	}
+	var req struct {
+		Party string `json:"party_id"`
+		Group string `json:"group_id"`
+	}
+	if json.Unmarshal([]byte(payload), &req) != nil || req.Party != "" && req.Group != "" {
+		return "", runtime.NewError(`want {"party_id": "..."} or {"group_id": "..."}`, codeInvalid)
+	}
+	var st stream // none
+	switch {
+	case req.Party != "":
+		st.mode = partyMode
+		st.subject, st.label, _ = strings.Cut(req.Party, ".") // the node
+	case req.Group != "":
+		st.mode, st.subject = groupMode, req.Group
+	}
+	if st.mode != 0 && !v.members(st)[user] {
+		return "", runtime.NewError("not a member", codeDenied)
+	}
+
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r := v.parties[st]
+	if r == nil && st.mode != 0 {
+		if r, err = v.newRoom(engine.WorldConfig{ID: "party-" + st.subject}); err != nil {
+			logger.Error("%v", err)
+			return "", runtime.NewError("voice is not available", codeInternal)
+		}
+		v.parties[st] = r
+	}
+	v.seatOf(user).party = r
+	v.settle(user)
+	return "{}", nil
+}
+
+// members are the users in a party or a group's chat.
+func (v *voice) members(st stream) map[string]bool {
+	list, err := v.nk.StreamUserList(st.mode, st.subject, "", st.label, false, true)
+	if err != nil { // also of an ID that is none
+		v.log.Debug("voice: %v", err)
+	}
+	users := make(map[string]bool, len(list))
+	for _, p := range list {
+		users[voiceID(p.GetUserId())] = true
+	}
+	return users
+}
+
+// watchParties keeps the rooms of parties as Nakama has the parties.
+func (v *voice) watchParties() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-v.done:
+			return
+		case <-tick.C:
+			v.checkParties()
+		}
+	}
+}
+
+// checkParties takes out of a party's room who is no longer in the party, and
+// ends rooms that nobody is in.
+func (v *voice) checkParties() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for st, r := range v.parties {
+		members, in := v.members(st), 0
+		for user, s := range v.seats {
+			switch {
+			case s.party != r:
+			case members[user]:
+				in++
+			default:
+				s.party = nil
+				v.settle(user)
+			}
+		}
+		if in == 0 {
+			r.world.Close()
+			delete(v.parties, st)
+		}
+	}
+}

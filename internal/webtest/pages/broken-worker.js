@@ -1,0 +1,3 @@
+// The client's worker, whose pictures a test can break.
+import "./broken-patch.js";
+import "/client/worker.js";

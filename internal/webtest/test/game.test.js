@@ -1,0 +1,151 @@
+// examples/game-server: the page of a small game, with positional voice.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { launch } from "../lib/browser.js";
+import { Person, until } from "../lib/people.js";
+
+/** Listens on both sides of what is played. */
+const ears = `{
+  const connect = AudioNode.prototype.connect;
+  AudioNode.prototype.connect = function (to, ...rest) {
+    const out = connect.call(this, to, ...rest);
+    if (to === this.context.destination && this instanceof AudioWorkletNode) {
+      const sides = new ChannelSplitterNode(this.context, { numberOfOutputs: 2 });
+      connect.call(this, sides);
+      globalThis.sides = [0, 1].map((side) => {
+        const ear = new AnalyserNode(this.context, { fftSize: 8192 });
+        connect.call(sides, ear, side);
+        return ear;
+      });
+    }
+    return out;
+  };
+}`;
+
+/** @type {import("playwright-core").Browser} */
+let browser;
+before(async () => { browser = await launch(); });
+after(() => browser?.close());
+
+/** How loud the left and the right are, the RMS of 170 ms. @param {Person} p @returns {Promise<[number, number]>} */
+const hear = (p) => p.page.evaluate(() => /** @type {any} */ (globalThis).sides?.map((/** @type {AnalyserNode} */ ear) => {
+  const x = new Float32Array(ear.fftSize);
+  ear.getFloatTimeDomainData(x);
+  return Math.sqrt(x.reduce((sum, v) => sum + v * v, 0) / x.length);
+}) ?? [0, 0]);
+
+/** The loudest of what is said from half a second on. @param {Person} p */
+async function listen(p) {
+  let loudest = [0, 0];
+  await p.page.waitForTimeout(500); // what is on its way, and what the analysers have, is of before
+  for (let i = 0; i < 10; i++, await p.page.waitForTimeout(120)) {
+    const now = await hear(p);
+    if (now[0] + now[1] > loudest[0] + loudest[1]) loudest = now;
+  }
+  return loudest;
+}
+
+/** What the page knows of the world. @param {Person} p @returns {Promise<Record<string, {x: number, y: number}>>} */
+const spots = (p) => p.page.evaluate(() => Object.fromEntries([.../** @type {any} */ (globalThis).map.shown].map(([name, s]) => [name, { x: s.toX, y: s.toY }])));
+
+/** Walks to a place, in metres, by pointing there. @param {Person} p @param {number} x @param {number} y */
+async function walk(p, x, y) {
+  const to = await p.page.evaluate(([x, y]) => {
+    const { map } = /** @type {any} */ (globalThis);
+    return { x: map.left + x * map.scale, y: map.top + y * map.scale };
+  }, [x, y]);
+  await p.page.locator("#map").click({ position: to });
+  await until(async () => {
+    const me = (await spots(p)).alice;
+    return Math.hypot(me.x - x, me.y - y) < 0.1;
+  }, `alice to come to ${x}, ${y}`);
+}
+
+/** Walks in. @param {Person} p @param {string} name */
+async function enter(p, name) {
+  await p.page.getByLabel("Your name").fill(name);
+  await p.click("Walk in");
+  await p.reads(`You are ${name}.`);
+  await until(() => p.page.evaluate(() => "voice" in globalThis), "voice");
+}
+
+test("walk to a bot, hear it from its side, and walk away", { timeout: 120_000 }, async () => {
+  const path = process.env.EARSHOT_GAME;
+  assert.ok(path, "EARSHOT_GAME is not set: run `make test-web`");
+  // One bot, which talks and stands still, in the north-west.
+  const program = spawn(path, ["-addr", "127.0.0.1:0", "-web", "localhost:0", "-bots", "1", "-speed", "0", "-side", "16", "-range", "5"], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    let said = "";
+    createInterface({ input: program.stdout }).on("line", (line) => { said += line + "\n"; });
+    const address = await until(() => /Walk in at (\S+)/.exec(said)?.[1], "the game's page");
+    const open = (/** @type {string} */ user, options = {}) => Person.at(address, { browser, user, script: ears, ...options });
+    const [alice, bob] = await Promise.all([open("alice"), open("bob", { deny: ["microphone"], errors: [/409/] })]);
+    await enter(alice, "alice");
+    const { alice: start, bot0: bot } = await until(async () => { const s = await spots(alice); return s.alice && s.bot0 && s; }, "the world");
+    assert.ok(Math.hypot(start.x - bot.x, start.y - bot.y) > 5, "the bot is out of hearing at first");
+    assert.ok(Math.max(...await hear(alice)) < 1e-4);
+    await Promise.all([walker(alice, bot, () => said), refused(bob)]);
+    await Promise.all([alice.close(), bob.close()]);
+  } finally {
+    program.kill("SIGINT");
+    await once(program, "exit");
+  }
+});
+
+/** @param {Person} alice @param {{x: number, y: number}} bot @param {() => string} said by the game */
+async function walker(alice, bot, said) {
+  // With it at the left, near and farther off.
+  await walk(alice, bot.x + 2, bot.y);
+  await alice.page.locator("#heard li", { hasText: /^bot0 ?2 m, left$/ }).waitFor();
+  const near = await listen(alice);
+  assert.ok(near[0] > 0.02 && near[1] < 0.02 * near[0], `two metres off, at the left: ${near}`);
+  await walk(alice, bot.x + 4.5, bot.y);
+  const far = await listen(alice);
+  assert.ok(far[0] > 1e-3 && far[0] < near[0] / 2, `farther off, quieter: ${far}, two metres off: ${near}`);
+
+  // The microphone opens with the button.
+  assert.equal(await alice.page.evaluate(() => globalThis.fake.live("audio")), 0);
+  await alice.click("Talk");
+
+  // The keys; and with it ahead it is heard on both sides.
+  await alice.page.keyboard.down("ArrowDown");
+  await until(async () => (await spots(alice)).alice.y > bot.y + 0.5, "alice to walk south");
+  await alice.page.keyboard.up("ArrowDown");
+  await walk(alice, bot.x, bot.y + 2);
+  const ahead = await listen(alice);
+  assert.ok(ahead[0] > 0.02 && Math.abs(ahead[0] - ahead[1]) < 0.15 * ahead[0], `ahead: ${ahead}`);
+  await until(() => /; 1 bots hear/.test(said()), () => `the bot to hear alice: ${said()}`);
+  const shots = process.env.EARSHOT_SHOTS;
+  if (shots) {
+    mkdirSync(shots, { recursive: true });
+    await alice.page.screenshot({ path: join(shots, "game.png") });
+  }
+  await alice.click("Stop talking");
+
+  // Away: silence, and nothing more comes.
+  await walk(alice, 8, 8);
+  await alice.page.waitForTimeout(300);
+  const datagrams = () => alice.page.evaluate(async () => (await /** @type {any} */ (globalThis).voice.stats()).connection.datagramsReceived);
+  const before = await datagrams();
+  await alice.page.waitForTimeout(700);
+  assert.equal(await datagrams(), before);
+  assert.ok(Math.max(...await hear(alice)) < 1e-4);
+
+  await alice.page.reload();
+  await alice.reads("You are alice.");
+}
+
+/** A name that is taken, and a microphone that is refused. @param {Person} bob */
+async function refused(bob) {
+  await bob.page.getByLabel("Your name").fill("alice");
+  await bob.click("Walk in");
+  await bob.reads("Somebody of that name is here already.");
+  await enter(bob, "bob");
+  await bob.click("Talk");
+  await bob.reads("The browser may not use your microphone.");
+}

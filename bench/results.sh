@@ -62,7 +62,7 @@ run bench ServerDelay 1x
 run bench BadReceivers 1x
 run bench Agreement 1x
 run bench World 1x
-run bench CallSetups "$micro"
+run bench CallSetups 1s
 run bench '^BenchmarkCalls$' "$load"
 run bench IdleUser 1x
 run bench '^BenchmarkPacket$' "$micro"

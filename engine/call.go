@@ -203,6 +203,10 @@ func (s *Server) enterCall(d *device, req *signal.Enter, join bool) error {
 	}
 	s.mu.Lock()
 	c := s.calls[callID]
+	if s.worlds[callID] != nil {
+		s.mu.Unlock()
+		return d.mayNotEnterWorld()
+	}
 	if c == nil || !join && c.state.Member(d.userID) == nil || join && !c.state.Group {
 		s.mu.Unlock()
 		return refuse(hooks.CodeRefused, "there is no such call for %s now", d.userID)
@@ -287,7 +291,7 @@ func (s *Server) switchMedia(d *device, req *signal.Switch) error {
 		return err
 	}
 	if c.world != nil {
-		return refuse(hooks.CodeUnsupported, "a world carries audio alone")
+		return errWorldVideo
 	}
 	if err := s.apply(c, callstate.Switch{User: d.userID, Device: d.id, Media: req.Media}); err != nil {
 		return err

@@ -56,7 +56,8 @@ type ClientConfig struct {
 	Encoder codec.EncoderConfig
 
 	// Receive is how the others' voices are to reach the client: ModeMix suits
-	// one that can take in and decode but little. Default: as the room has it.
+	// one that can take in and decode but little. Default: as the room has it. In
+	// a world they are always forwarded, at most WorldConfig.Voices of them.
 	Receive hooks.RoomMode
 	// Stereo makes ReadPCM give interleaved stereo, for mixes in which users
 	// are heard from where they are (Server.SetPoses). Default off: mono.

@@ -57,6 +57,8 @@ type ticker struct {
 	tick func(n uint64, due time.Time) (more bool)
 	// uncounted ticks are no mixes: they do not show in the clock's figures.
 	uncounted bool
+	// meter notes how long ticks take, and how late they are; nil: nothing does.
+	meter *tickMeter
 	// labels are those of what it does, in profiles; nil: none.
 	labels context.Context
 
@@ -106,7 +108,7 @@ func (c *clock) add(every time.Duration, slot int, tick func(uint64, time.Time) 
 	}
 	c.phases[slot]++
 	phase := time.Duration(slot) * clockSpread / clockPhases % every
-	return &ticker{c: c, every: every, phase: phase, slot: slot, tick: tick, at: -1}
+	return &ticker{c: c, every: every, phase: phase, slot: slot, tick: tick, meter: &c.meter, at: -1}
 }
 
 // remove ends a ticker. A tick that is being done goes on to its end.
@@ -229,6 +231,7 @@ func (c *clock) worker() {
 			t.work()
 		case s := <-c.help:
 			s.share()
+			mark(context.Background())
 		case <-c.done:
 			return
 		}
@@ -270,14 +273,17 @@ func (t *ticker) work() {
 		for t.did < target && more {
 			t.did++
 			due := t.time(t.did)
-			if t.uncounted {
+			if t.meter == nil {
 				more = t.tick(t.did, due)
 				continue
 			}
 			start := time.Now()
 			more = t.tick(t.did, due)
 			end := time.Now()
-			t.c.meter.note(start, due, end)
+			t.meter.note(start, due, end)
+			if t.uncounted {
+				continue
+			}
 			t.c.ticks.Add(1)
 			if end.Sub(due) > lateTick {
 				t.c.late.Add(1)

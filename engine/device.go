@@ -71,6 +71,7 @@ type device struct {
 	invites *rate.Limiter
 	rated   transport.Stats // when its connection was last rated; see quality
 	loss    float64         // share of packets to it that get lost
+	ranked  ranked          // in a world, how good connections were last said to be
 
 	// session is the way for media, nil while disconnected. The media path
 	// reads it without a lock.

@@ -303,7 +303,14 @@ func (c *Client) tellQuality() {
 	} else {
 		c.qualityTimer.Reset(qualityEvery)
 	}
-	for _, u := range c.seat.Users {
+	users := slices.Clone(c.seat.Users)
+	for _, t := range c.remote { // in a world nobody else is known of
+		if !slices.Contains(users, t.UserID) {
+			users = append(users, t.UserID)
+		}
+	}
+	slices.Sort(users[len(c.seat.Users):])
+	for _, u := range users {
 		if q, known := c.qualities[u]; known {
 			remote = append(remote, hooks.UserQuality{UserID: u, Quality: q})
 		}

@@ -49,7 +49,7 @@ func (s *Server) setHearing(callID string, changes []Hearing) (begun []*videoLeg
 	defer s.mu.Unlock()
 	c := s.calls[callID]
 	if c == nil {
-		return nil, refuse(hooks.CodeBadParam, "there is no call %.40q", callID)
+		return nil, s.noCall(callID)
 	}
 	r := c.room
 	if len(r.hearing)+len(changes) > maxHearings {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -29,40 +30,51 @@ type hookGuard struct {
 	off      atomic.Bool
 
 	meter *hookMeter // nil: nobody counts
+	// budget is what a call may take. Default hookBudget.
+	budget time.Duration
 	// labels are those of profiles from when the hook runs; nil: none.
 	labels context.Context
 }
 
 // run calls the hook. It reports false if the hook is off, or panicked.
-func (g *hookGuard) run(f func()) (ok bool) {
+func (g *hookGuard) run(f func()) bool {
+	_, ok := g.runFrom(time.Now(), 0, f)
+	return ok
+}
+
+// runFrom is run at a time that is known, so that hooks in a row need a look at
+// the clock each, not two: it is that long after base. It returns when it is.
+func (g *hookGuard) runFrom(base time.Time, start time.Duration, f func()) (now time.Duration, ok bool) {
 	if g.off.Load() {
-		return false
+		return start, false
 	}
 	mark(g.labels)
 	g.meter.begin()
-	start := time.Now()
 	defer func() {
-		took := time.Since(start)
+		now = time.Since(base)
+		took := now - start
 		g.meter.end(took)
 		if p := recover(); p != nil {
 			ok = false
+			defer func() { now = time.Since(base) }() // what comes is not the next one's
 			g.meter.panicked()
 			if g.panics++; g.panics >= maxHookPanics {
 				g.takeOff(fmt.Sprintf("panicked %d times: %v\n%s", g.panics, p, debug.Stack()))
 			}
 			return
 		}
-		if took <= hookBudget {
+		budget := cmp.Or(g.budget, hookBudget)
+		if took <= budget {
 			g.overruns = 0
 			return
 		}
 		g.meter.overran()
 		if g.overruns++; g.overruns >= maxHookOverruns {
-			g.takeOff(fmt.Sprintf("took longer than %v for %d frames in a row", hookBudget, g.overruns))
+			g.takeOff(fmt.Sprintf("took longer than %v %d times in a row", budget, g.overruns))
 		}
 	}()
 	f()
-	return true
+	return 0, true
 }
 
 func (g *hookGuard) takeOff(why string) {
@@ -132,10 +144,12 @@ func bindHook[H any](s *Server, p *plugin, k hookKind, info hooks.TrackInfo, bin
 }
 
 // pass shows a packet to the hooks, and reports whether it goes on.
-func (hs packetHooks) pass(packet []byte) bool {
+func (hs packetHooks) pass(packet []byte, arrival time.Time) bool {
+	now := time.Since(arrival)
 	for _, h := range hs {
-		forward := true
-		if h.guard.run(func() { forward = h.call(packet) }) && !forward {
+		forward, ok := true, false
+		now, ok = h.guard.runFrom(arrival, now, func() { forward = h.call(packet) })
+		if ok && !forward {
 			return false
 		}
 	}

@@ -345,7 +345,7 @@ func (s *Server) SetRoomMode(callID string, mode hooks.RoomMode) error {
 	defer s.mu.Unlock()
 	c := s.calls[callID]
 	if c == nil {
-		return refuse(hooks.CodeBadParam, "there is no call %.40q", callID)
+		return s.noCall(callID)
 	}
 	if err := s.mayMix(mode); err != nil {
 		return err

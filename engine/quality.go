@@ -57,6 +57,10 @@ type rounds struct {
 	srv   *Server
 	slice int
 	calls []talking
+	// players are those in worlds; see worldinfo_quality.go.
+	players []player
+	users   []signal.UserQuality // for them
+	near    []*device
 }
 
 // talking is a call and the devices in its room at one moment.
@@ -87,8 +91,9 @@ func (r *rounds) next(now time.Time) {
 			c.room.rate(c, now)
 		}
 		r.srv.relieve(r.calls, now)
-		r.srv.hearWorlds()
+		r.players = r.srv.inWorlds(r.players[:0])
 	}
+	r.worlds(now)
 	for k, c := range r.calls {
 		for i := (r.slice + k) % qualitySlices; i < len(c.devs); i += qualitySlices {
 			c.devs[i].tellQuality(c.room)

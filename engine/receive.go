@@ -13,7 +13,8 @@ import (
 
 // SetReceiveMode says how the others' voices are to reach this client, in this
 // call and later ones: ModeForward, ModeMix, or ModeDefault for as the room has
-// it. Errors: hooks.CodeUnsupported if the server cannot mix.
+// it. Errors: hooks.CodeUnsupported if the server cannot mix, and for ModeMix in a
+// world.
 func (c *Client) SetReceiveMode(ctx context.Context, mode hooks.RoomMode) error {
 	if !mode.Valid() {
 		return &Error{Code: hooks.CodeBadParam, Message: fmt.Sprintf("mode %.20q is neither forward nor mix", string(mode))}

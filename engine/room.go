@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +27,9 @@ const (
 	// levelExtension is the identifier of the audio level header extension
 	// (RFC 6464), the only one that the server passes on.
 	levelExtension = 1
+	// fixedHeader is how long a header is without CSRCs and extensions (RFC 3550
+	// section 5.1).
+	fixedHeader = 12
 
 	// rtcpFlow carries RTCP about all tracks, in both directions.
 	rtcpFlow = 63
@@ -265,9 +267,9 @@ type track struct {
 	lifetime time.Duration
 	closed   atomic.Bool
 	early    atomic.Bool // packets that come now are too early: see listen
-	// What became of its packets: see Drop.
-	received, bytes, refused, hooked, unheard atomic.Uint64
-	sampled                                   trackMeter // meters.mu guards it
+	// What became of its packets: see Drop; turn counts those received.
+	refused, hooked, unheard atomic.Uint64
+	sampled                  trackMeter // meters.mu guards it
 
 	hooks      packetHooks
 	processors []*pcmHook
@@ -285,7 +287,7 @@ type track struct {
 
 	// For the packet handler alone, which runs one packet at a time: it has
 	// its turn.
-	turn     sync.Mutex
+	turn     turn
 	header   rtp.Header
 	payload  int // where it begins in buf
 	level    trackLevel
@@ -310,17 +312,21 @@ func (t *track) describe(flow uint64) *signal.Track {
 // publish lets a device send a track into the room it is in.
 func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) {
 	s.mu.Lock()
-	_, err := s.mayPublish(d, req)
+	c, err := s.mayPublish(d, req)
 	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	info := hooks.TrackInfo{CallID: req.CallID, UserID: d.userID, Video: req.Kind == signal.KindVideo}
-	bound, processors := s.bindPacketHooks(info), s.bindProcessors(info)
+	bound := s.bindPacketHooks(info)
+	var processors []*pcmHook
+	if c.world == nil { // which does not mix
+		processors = s.bindProcessors(info)
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.mayPublish(d, req)
+	c, err = s.mayPublish(d, req)
 	if err != nil {
 		return nil, err
 	}
@@ -333,7 +339,7 @@ func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) 
 	s.trackID++
 	t := &track{
 		id: s.trackID, owner: d, call: c, kind: req.Kind, hooks: bound, processors: processors,
-		metered: req.Kind == signal.KindAudio && s.wantsVolumes() && c.world == nil, member: m,
+		metered: req.Kind == signal.KindAudio && s.wantsVolumes(), member: m,
 		flow: d.freeUpFlow(), ssrc: s.newSSRC(), pt: audioPayloadType,
 		class: classAudio, lifetime: audioLifetime,
 	}
@@ -374,6 +380,8 @@ func (s *Server) mayPublish(d *device, req *signal.Publish) (*call, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case req.Kind == signal.KindVideo && c.world != nil:
+		return nil, errWorldVideo
 	case len(d.published) >= maxTracks:
 		return nil, refuse(hooks.CodeRefused, "more than %d tracks", maxTracks)
 	case req.Kind == signal.KindVideo && c.state.Media != hooks.MediaVideo:
@@ -497,31 +505,33 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 		return
 	}
 	// Two sessions may deliver at the moment of a resume: it never waits.
-	if !t.turn.TryLock() {
+	if !t.turn.begin() {
 		return
 	}
-	defer t.turn.Unlock()
+	received := 0
+	defer func() { t.turn.end(received) }() // also if a hook ends the goroutine
+	received = t.pass(packet, arrival)
+}
+
+// pass is forward in the track's turn. It returns how long the packet is that
+// was received, 0 if it was refused.
+func (t *track) pass(packet []byte, arrival time.Time) int {
 	labels := t.labels()
-	if labels != nil {
-		mark(labels)
-		defer mark(context.Background())
-	}
+	mark(labels) // the session's reader keeps them until it has a packet for another room
 	n, layer := t.rewrite(packet)
 	if n == 0 {
 		t.refused.Add(1)
-		return
+		return 0
 	}
-	t.received.Add(1)
-	t.bytes.Add(uint64(n))
 	if t.film == nil {
 		t.arrivals.note(t.header.SequenceNumber, t.header.Timestamp, arrival)
 	}
 	if len(t.hooks) > 0 {
-		pass := t.hooks.pass(t.buf[:n])
+		pass := t.hooks.pass(t.buf[:n], arrival)
 		mark(labels)
 		if !pass {
 			t.hooked.Add(1)
-			return
+			return n
 		}
 	}
 	if taps := t.taps.Load(); taps != nil && (t.member == nil || !t.member.hushed.Load()) {
@@ -529,13 +539,13 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 	}
 	if layer != nil {
 		layer.forward(n, arrival)
-		return
+		return n
 	}
 	if t.member != nil {
-		if n = t.recoded(n); n > 0 {
-			t.member.w.hold(t, n, arrival)
+		if m := t.recoded(n); m > 0 {
+			t.member.w.hold(t, m, arrival)
 		}
-		return
+		return n
 	}
 	if src := t.source.Load(); src != nil {
 		t.watch(&src.steer, arrival)
@@ -550,7 +560,7 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 	table := t.call.room.route.Load()
 	if t.kind == signal.KindAudio {
 		if !t.renumber(table, arrival) {
-			return
+			return n
 		}
 		if w := table.window; w != nil && len(table.legs[t]) > 0 {
 			if t.source.Load() == nil {
@@ -558,7 +568,7 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 				t.watch(&t.steer, arrival)
 			}
 			if w.hold(t, p.Payload, p.Deadline) {
-				return
+				return n
 			}
 		}
 	}
@@ -568,6 +578,7 @@ func (t *track) forward(packet []byte, arrival time.Time) {
 			(*sess).Send(p)
 		}
 	}
+	return n
 }
 
 // labels are those of the goroutine that has a packet of the track, or nil.
@@ -610,7 +621,6 @@ func (t *track) rewrite(packet []byte) (int, *filmLayer) {
 			return 0, nil
 		}
 		payload = payload[:len(payload)-pad]
-		h.Padding = false
 	}
 	if len(payload) == 0 {
 		return 0, nil
@@ -622,12 +632,9 @@ func (t *track) rewrite(packet []byte) (int, *filmLayer) {
 		}
 	}
 	t.level.told, t.level.tells = level, hasLevel
-	h.CSRC = h.CSRC[:0]
-	h.Extension, h.Extensions, h.ExtensionProfile = false, h.Extensions[:0], 0
-	at, err := h.MarshalTo(t.buf[:])
-	if err != nil {
-		return 0, nil
-	}
+	at := copy(t.buf[:fixedHeader], packet)
+	t.buf[0] &= 3 << 6 // the version
+	binary.BigEndian.PutUint32(t.buf[8:], h.SSRC)
 	if hasLevel { // RFC 8285 section 4.2: one word of one-byte extensions
 		t.buf[0] |= 1 << 4
 		at += copy(t.buf[at:], []byte{0xBE, 0xDE, 0, 1, levelExtension << 4, level, 0, 0})

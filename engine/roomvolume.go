@@ -29,8 +29,8 @@ type trackLevel struct {
 // note takes a packet of a track that nobody mixes.
 func (l *trackLevel) note(t *track, payload []byte) {
 	s := t.owner.srv
-	if s.cfg.TrustLevels && l.tells { // RFC 6464 section 3
-		t.call.room.meter.Add(t.owner.userID, -float64(l.told&0x7f), l.told>>7 != 0)
+	if s.cfg.TrustLevels && l.tells {
+		l.noteTold(t)
 		return
 	}
 	if s.cfg.Codec == nil || l.broken {
@@ -54,6 +54,14 @@ func (l *trackLevel) note(t *track, payload []byte) {
 	}
 	pcm := l.pcm[:n]
 	t.call.room.meter.Add(t.owner.userID, mixer.Level(pcm), l.vad.Process(pcm))
+}
+
+// noteTold takes the level that the packet at hand tells, if it does (RFC 6464
+// section 3). In a world that is all: who is heard depends on it there anyway.
+func (l *trackLevel) noteTold(t *track) {
+	if l.tells {
+		t.call.room.meter.Add(t.owner.userID, -float64(l.told&0x7f), l.told>>7 != 0)
+	}
 }
 
 // wantsVolumes reports whether a plugin is told how loud users are.
@@ -82,6 +90,9 @@ func (s *Server) runVolumes() {
 		s.mu.Lock()
 		for id, c := range s.calls {
 			calls = append(calls, calling{id, c.room})
+		}
+		for id, w := range s.worlds {
+			calls = append(calls, calling{id, w.call.room})
 		}
 		s.mu.Unlock()
 		for _, c := range calls {

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/earshotrtc/earshot/hooks"
 	"github.com/earshotrtc/earshot/mixer/jitter"
 	"github.com/earshotrtc/earshot/transport"
@@ -14,11 +17,12 @@ import (
 // to Prometheus.
 type Snapshot struct {
 	// Now: users and devices that are signed in, connections with those that are
-	// not yet or no more, calls (those that ring, too), rooms by mode, devices in a
-	// room, and the tracks that they publish.
+	// not yet or no more, calls (those that ring, too), rooms with somebody in them
+	// by mode, devices in a room, and the tracks that they publish. Worlds are rooms
+	// of the mode "world" (RoomWorld).
 	Users, Devices, Connections int
 	Calls                       int
-	Rooms                       map[hooks.RoomMode]int // ModeForward and ModeMix
+	Rooms                       map[hooks.RoomMode]int // ModeForward, ModeMix, RoomWorld
 	Participants                int
 	AudioTracks, VideoTracks    int
 
@@ -63,6 +67,9 @@ type Snapshot struct {
 	// JitterBuffers adds up those of all talkers in mixes, without the delays.
 	JitterBuffers jitter.Stats
 
+	// Worlds is what all worlds do and have done.
+	Worlds WorldsStats
+
 	// Hooks are those that the host has set.
 	Hooks []HookStats
 }
@@ -81,6 +88,7 @@ type Traffic struct{ Audio, Video, RTCP, Control transport.Traffic }
 //	rtcp     too many (above the rate that a device may send), malformed
 //	mix      late, duplicate, discarded (overflow, resynchronisation), undecodable,
 //	         not Opus
+//	world    of talkers in worlds, before anybody got them: queue full, too large
 //	events   queue full (of a plugin's Observe)
 //	roq      of foreign endpoints: no flow (for a track to it), wrong payload type,
 //	         other SSRC, malformed, too large, late, unwanted, too many (RTCP)
@@ -91,13 +99,11 @@ type Drop struct {
 	Count  uint64
 }
 
-// Snapshot returns what the server does and has done. Worlds are not among its
-// rooms and participants (World.Stats counts theirs); their packets are in it. It
-// may be called from any goroutine, from hooks and callbacks too, but not from the
-// Logger's handler. It takes about a microsecond for each session and track, and
+// Snapshot returns what the server does and has done. It may be called from any
+// goroutine, from hooks and callbacks too, but not from the Logger's handler. It takes about a microsecond for each session and track, and
 // holds the media path up nowhere.
 func (s *Server) Snapshot() Snapshot {
-	out := Snapshot{Mix: s.MixStats(), Rooms: map[hooks.RoomMode]int{hooks.ModeForward: 0, hooks.ModeMix: 0}}
+	out := Snapshot{Mix: s.MixStats(), Rooms: map[hooks.RoomMode]int{hooks.ModeForward: 0, hooks.ModeMix: 0, RoomWorld: 0}}
 	s.mu.Lock()
 	out.Users, out.Devices, out.Calls = len(s.users), len(s.devices), len(s.calls)
 	for _, c := range s.calls {
@@ -106,7 +112,9 @@ func (s *Server) Snapshot() Snapshot {
 			out.Participants += len(r.devs)
 		}
 	}
+	worlds := slices.Collect(maps.Values(s.worlds))
 	s.mu.Unlock()
+	out.addWorlds(worlds)
 
 	m := &s.meters
 	out.SignIns, out.Resumes, out.CallsStarted = m.signIns.Load(), m.resumes.Load(), m.calls.Load()
@@ -122,7 +130,12 @@ func (s *Server) Snapshot() Snapshot {
 	out.LossUp, out.LossDown = m.lossUp.show(lossScale), m.lossDown.show(lossScale)
 	out.TickTime, out.TickLateness = s.clock.meter.time.show(tickScale), s.clock.meter.lateness.show(latenessScale)
 
+	out.Worlds.TickTime, out.Worlds.TickLateness = m.worldTicks.time.show(tickScale), m.worldTicks.lateness.show(latenessScale)
+
 	out.Hooks = append(out.Hooks, m.signIn.show("server", hookSignIn))
+	if m.scored.Load() {
+		out.Hooks = append(out.Hooks, m.score.show("world", hookScore))
+	}
 	for _, p := range s.plugins {
 		out.Hooks = p.meters.show(out.Hooks, p.Name)
 	}
@@ -154,7 +167,11 @@ func (s *Server) addUp(out *Snapshot) {
 			out.VideoTracks++
 		}
 	}
+	for w := range m.worlds {
+		sum.worlds.add(w)
+	}
 	m.mu.Unlock()
+	sum.worlds.show(&out.Worlds)
 
 	net := &sum.sessions
 	out.Network.Received = transport.Traffic{Packets: net.PacketsReceived, Bytes: net.BytesReceived}
@@ -200,6 +217,8 @@ func (s *Server) drops(sum *past) (list []Drop) {
 	add("mix", "audio", "discarded", sum.mixed.Discarded)
 	add("mix", "audio", "undecodable", sum.mixed.DecodeErrors)
 	add("mix", "audio", "not Opus", sum.notOpus)
+	add("world", "audio", "queue full", sum.worlds.full)
+	add("world", "audio", "too large", sum.worlds.tooLarge)
 	add("events", "", "queue full", s.DroppedEvents())
 	roq := &sum.roq
 	add("roq", "", "no flow", roq.unsent)

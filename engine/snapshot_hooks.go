@@ -26,33 +26,37 @@ const (
 	hookPathProcessor
 	hookMixProcessor
 	hookSignIn
+	hookScore
 	numHooks
 )
 
 var hookNames = [numHooks]string{
-	"MayCall", "Member", "Admit", "AdmitRoQ", "MayRecord", "Route", "Push", "Observe", "Volumes", "Packet", "Processor", "PathProcessor", "MixProcessor", "SignIn",
+	"MayCall", "Member", "Admit", "AdmitRoQ", "MayRecord", "Route", "Push", "Observe", "Volumes", "Packet", "Processor", "PathProcessor", "MixProcessor", "SignIn", "Score",
 }
 
 // HookStats is what one function of one plugin has taken and done. Those of all
 // plugins with the same name are together.
 type HookStats struct {
-	// Plugin is Plugin.Name, or "server" for ServerConfig.SignIn; Hook is the name
-	// of its field, such as "MayCall" or "Packet".
+	// Plugin is Plugin.Name, "server" for ServerConfig.SignIn, or "world" for
+	// WorldConfig.Score, of all worlds together; Hook is the name of its field, such
+	// as "MayCall" or "Packet".
 	Plugin, Hook string
 	// Time is how long its calls took, in seconds; of Packet and Processor also
-	// those of the functions that they returned. A call is in it when it has come
-	// back.
+	// those of the functions that they returned, and of Score all that was asked at
+	// a time. A call is in it when it has come back.
 	Time Histogram
 	// Running is how many calls have not come back. One that never does, or that
 	// was left alone because it was late, stays here.
 	Running int
 	// Panics, and Late: calls above the time that the hook has (2 s for a decider,
-	// 1 ms for a packet or a block of sound; observers have no limit).
+	// 1 ms for a packet or a block of sound, WorldConfig.Tick for Score; observers
+	// have no limit).
 	Panics, Late uint64
 	// Failed is how often a decider said no, or failed otherwise, without those
 	// that were late.
 	Failed uint64
-	// TakenOff is on how many tracks a media hook was taken off.
+	// TakenOff is on how many tracks a media hook was taken off, or in how many
+	// worlds Score.
 	TakenOff uint64
 }
 
@@ -62,20 +66,19 @@ type hookMeter struct {
 	labels                         context.Context // of goroutines that run the hook alone
 	used                           bool            // set before the server runs
 	time                           histogram
-	running                        atomic.Int64
+	begun                          atomic.Uint64
 	panics, late, failed, takenOff atomic.Uint64
 }
 
 // begin is called before the hook, end with the time when it has come back.
 func (m *hookMeter) begin() {
 	if m != nil {
-		m.running.Add(1)
+		m.begun.Add(1)
 	}
 }
 
 func (m *hookMeter) end(took time.Duration) {
 	if m != nil {
-		m.running.Add(-1)
 		m.time.observe(hookScale, int64(took))
 	}
 }
@@ -153,10 +156,12 @@ func (ms *hookMeters) show(list []HookStats, plugin string) []HookStats {
 }
 
 func (m *hookMeter) show(plugin string, k hookKind) HookStats {
-	return HookStats{
-		Plugin: plugin, Hook: hookNames[k], Time: m.time.show(hookScale), Running: int(m.running.Load()),
+	out := HookStats{
+		Plugin: plugin, Hook: hookNames[k], Time: m.time.show(hookScale),
 		Panics: m.panics.Load(), Late: m.late.Load(), Failed: m.failed.Load(), TakenOff: m.takenOff.Load(),
 	}
+	out.Running = int(m.begun.Load() - out.Time.Count()) // read last: not below 0
+	return out
 }
 
 // addHook appends a hook's figures, or adds them to those of the same name.

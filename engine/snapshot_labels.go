@@ -10,9 +10,10 @@ import (
 // The labels that profiles of the process carry (runtime/pprof), so that a room
 // or a plugin can be found in them. A goroutine has them while it works for a
 // room: a tick of its mix, or of the window in which its voices wait for one
-// another, and a packet from its reception until it is in the receivers' queues.
-// While a plugin's hook runs, the plugin and the hook are there, too, and what
-// goroutines the hook starts keep them. What QUIC does for a connection has none.
+// another, and a packet from its reception until it is in the receivers' queues;
+// the reader of a session keeps them until it has a packet for another room. While
+// a plugin's hook runs, the plugin and the hook are there, too, and what goroutines
+// the hook starts keep them. What QUIC does for a connection has none.
 const (
 	// LabelCall is the ID of the room's call.
 	LabelCall = "earshot_call"

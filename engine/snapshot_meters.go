@@ -25,13 +25,17 @@ type meters struct {
 	rtcpLimited, rtcpBad  atomic.Uint64
 
 	rtt, jitter, lossUp, lossDown histogram
+	worldTicks                    tickMeter
 	signIn                        hookMeter
+	score                         hookMeter // of all worlds that have one
+	scored                        atomic.Bool
 
 	// mu guards what follows. It is the last lock to take, but for a jitter
 	// buffer's.
 	mu       sync.Mutex
 	sessions []*sessionMeter
 	tracks   []*track
+	worlds   map[*World]struct{}
 	past     past
 }
 
@@ -42,6 +46,7 @@ type past struct {
 	mixed    jitter.Stats
 	notOpus  uint64
 	roq      strangerCounts
+	worlds   worldCounts
 }
 
 // traffic counts packets and their bytes.
@@ -133,9 +138,11 @@ func addSession(sum *transport.Stats, s transport.Stats) {
 // trackCounts is what a track, or many, have counted.
 type trackCounts struct{ received, bytes, refused, hooked, unheard uint64 }
 
+// add is called with meters.mu held.
 func (c *trackCounts) add(t *track) {
-	c.received += t.received.Load()
-	c.bytes += t.bytes.Load()
+	t.count()
+	c.received += t.sampled.received
+	c.bytes += t.sampled.bytes
 	c.refused += t.refused.Load()
 	c.hooked += t.hooked.Load()
 	c.unheard += t.unheard.Load()
@@ -210,8 +217,18 @@ func addJitter(sum *jitter.Stats, s jitter.Stats) {
 
 // trackMeter is what the meters keep of a track.
 type trackMeter struct {
-	at                 int // in meters.tracks
-	expected, received uint32
+	at              int    // in meters.tracks
+	received, bytes uint64 // so far
+	// What had come, and was lost, when it was last sampled.
+	came uint64
+	lost uint32
+}
+
+// count takes what the packet handler has counted. meters.mu is held.
+func (t *track) count() {
+	packets, bytes := t.turn.take()
+	t.sampled.received += packets
+	t.sampled.bytes += bytes
 }
 
 // sample looks at a part of all sessions and tracks, as the rounds do: each one's
@@ -239,19 +256,19 @@ func (m *meters) sampleSession(s *sessionMeter) {
 }
 
 func (m *meters) sampleTrack(t *track) {
+	t.count()
 	if t.kind != signal.KindAudio {
 		return
 	}
-	expected, jitter := t.arrivals.read()
-	received := uint32(t.received.Load())
-	due, came := expected-t.sampled.expected, received-t.sampled.received
-	t.sampled.expected, t.sampled.received = expected, received
-	if due == 0 || came == 0 {
+	all, jitter := t.arrivals.read()
+	came, lost := int64(t.sampled.received-t.sampled.came), int64(int32(all-t.sampled.lost))
+	t.sampled.came, t.sampled.lost = t.sampled.received, all
+	if came == 0 {
 		return
 	}
 	m.jitter.observe(jitterScale, int64(jitter))
-	lost := max(0, int64(due)-int64(came))
-	m.lossUp.observe(lossScale, 1e6*lost/int64(due))
+	lost = max(0, lost)
+	m.lossUp.observe(lossScale, 1e6*lost/(came+lost))
 }
 
 // refusalReason is why somebody was not let in.

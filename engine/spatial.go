@@ -31,7 +31,7 @@ func (s *Server) SetPoses(callID string, poses map[string]*mixer.Pose) error {
 	defer s.mu.Unlock()
 	c := s.calls[callID]
 	if c == nil {
-		return refuse(hooks.CodeBadParam, "there is no call %.40q", callID)
+		return s.noCall(callID)
 	}
 	in := make(map[string]*device, len(c.room.devs))
 	for _, d := range c.room.devs {

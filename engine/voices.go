@@ -93,7 +93,7 @@ func (s *Server) SetPriorities(callID string, priorities map[string]float64) err
 	defer s.mu.Unlock()
 	c := s.calls[callID]
 	if c == nil {
-		return refuse(hooks.CodeBadParam, "there is no call %.40q", callID)
+		return s.noCall(callID)
 	}
 	for user, p := range priorities {
 		switch {

@@ -61,7 +61,7 @@ func newBatch() *batch {
 func newWindow(r *room, length time.Duration) *window {
 	w := &window{room: r, batch: newBatch()}
 	w.tick = r.ticker(length, w.run)
-	w.tick.uncounted, w.tick.labels = true, r.marked().forward
+	w.tick.uncounted, w.tick.meter, w.tick.labels = true, nil, r.marked().forward
 	w.grid = w.tick.grid(frameTime)
 	return w
 }

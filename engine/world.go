@@ -43,9 +43,13 @@ type WorldConfig struct {
 	// quieter while they talk, in dB. Default 12; negative is not at all.
 	Duck float32
 	// Score says how much a player would hear another, where more talk than
-	// Voices; those who are heard already get 6 on top. It is called by the
-	// world's tick, must be quick, and must not call the world. Default:
-	// Level + Gain + 10 times Priority, in dB.
+	// Voices; those who are heard already get 6 on top. It is asked on a goroutine
+	// of its own, of all whom a tick had to choose from, and what it says counts
+	// from the next tick on: the world never waits for it. It should be done with
+	// all of them within a Tick. One that panics three times, or takes longer 25
+	// times in a row, is taken off with a warning, and shows in
+	// Snapshot.Hooks as "world", "Score"; the default counts then, and for whom it
+	// has not been asked yet. Default: Level + Gain + 10 times Priority, in dB.
 	Score func(c Candidate) float32
 }
 
@@ -103,6 +107,11 @@ var ErrBanned = errors.New("banned from the world")
 // loud and from which side, and never with where. Its methods may be called
 // from any goroutine, and are made for a game loop: they wait for nothing that
 // has to do with media. A world always forwards, it does not mix.
+//
+// Server.Play plays sounds in it, and the server's taps tell what is said and heard
+// there, by its ID. A plugin's Packet, Processor and PathProcessor hold there, too;
+// its MixProcessor does not. Characters of the game's own are clients by
+// Server.Pipe, whom the game lets join like all others.
 type World struct {
 	// What the game says and what the tick does are apart, so that neither waits
 	// for the other. The game's methods hold mu, which the tick does not take:
@@ -130,6 +139,7 @@ type World struct {
 	ended     atomic.Bool            // tracks have ended since the last tick
 	announced atomic.Int64           // tracks that players have
 	stats     worldCounters
+	scores    *scores // nil without WorldConfig.Score
 
 	// mu guards what follows.
 	mu      sync.Mutex
@@ -208,7 +218,8 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	}
 	rules := audience.Config{Range: cfg.Range, Voices: cfg.Voices, Falloff: cfg.Falloff, Duck: cfg.Duck}
 	if cfg.Score != nil {
-		rules.Score = w.score
+		w.scores = newScores(w)
+		rules.Score = w.scores.of
 	}
 	w.aud, w.book = audience.New(rules), audience.New(rules)
 	w.call = &call{state: callstate.Call{ID: cfg.ID, Group: true, Media: hooks.MediaAudio}, room: newRoom(s), world: w}
@@ -228,7 +239,7 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 		length = time.Millisecond
 	}
 	w.tick = w.call.room.ticker(length, w.run)
-	w.tick.uncounted = true
+	w.measure()
 	w.grid = w.tick.grid(frameTime)
 	w.sending.init()
 	w.paths = s.hasPaths()
@@ -519,6 +530,7 @@ func (w *World) close() {
 	w.closed = true
 	w.call.room.endTaps()
 	w.tick.remove()
+	w.srv.meters.endWorld(w)
 	delete(w.srv.worlds, w.cfg.ID)
 }
 
@@ -555,12 +567,4 @@ func (w *World) Hears(receiver, talker string) audience.Reason {
 func (m *member) connected() bool {
 	d := m.device()
 	return d != nil && d.session.Load() != nil
-}
-
-// score is WorldConfig.Score.
-func (w *World) score(c audience.Candidate) float32 {
-	r, t := w.byID[c.Receiver], w.byID[c.Talker]
-	return w.cfg.Score(Candidate{
-		Receiver: r.userID, Talker: t.userID, Reason: c.Reason, Distance: c.Distance, Gain: c.Gain, Level: c.Level, Priority: c.Priority,
-	})
 }

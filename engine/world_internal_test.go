@@ -230,3 +230,80 @@ func TestWorldNames(t *testing.T) {
 		t.Error("more names than there are numbers")
 	}
 }
+
+// TestWorldSeatOver: a tick that is at it when a player goes tells them nothing
+// after callEnd.
+func TestWorldSeatOver(t *testing.T) {
+	w, tracks, _ := village(t, 3, 2)
+	speak(w, tracks, spoken80(), 1)
+	st := w.members["p2"].seat.Load()
+	if len(st.slots) != 2 {
+		t.Fatalf("p2 has %d tracks", len(st.slots))
+	}
+	if err := w.Leave("p2"); err != nil {
+		t.Fatal(err)
+	}
+	told := st.dev.n
+	st.endSlot(1)
+	st.muted(tracks[0], &signal.Mute{})
+	if st.slot(&track{}, 0) != nil || st.dev.n != told || w.announced.Load() != 2 {
+		t.Errorf("%d messages more, %d tracks announced", st.dev.n-told, w.announced.Load())
+	}
+}
+
+// BenchmarkWorldJoin puts 1,000 into a world of 200 who talk, and takes them out
+// again: how long that takes, which is how long Server.mu is held, and how long
+// the slowest of the ticks after it takes, on average.
+func BenchmarkWorldJoin(b *testing.B) {
+	w, tracks, _ := village(b, 200, 40)
+	var players []Player
+	var users []string
+	for i := range 1000 {
+		d := w.srv.newDevice(fmt.Sprintf("new%d", i))
+		var as transport.Session = &countSession{}
+		d.session.Store(&as)
+		w.srv.users[d.userID] = []*device{d}
+		users = append(users, d.userID)
+		players = append(players, Player{UserID: d.userID, Position: mixer.Vector{float32(i%32) * 10, float32(i/32) * 10}, Team: fmt.Sprint(i % 10)})
+	}
+	var join, leave, slowest, usual time.Duration
+	ticks, n := 0, uint16(0)
+	tick := func() (took time.Duration) {
+		n++
+		began := time.Now()
+		speak(w, tracks, spoken80(), n)
+		return time.Since(began)
+	}
+	slow := func(tick func() time.Duration) (most time.Duration) {
+		for range 10 {
+			most = max(most, tick())
+		}
+		return most
+	}
+	for b.Loop() {
+		for range 10 {
+			usual += tick()
+			ticks++
+		}
+		began := time.Now()
+		if _, err := w.Join(players...); err != nil {
+			b.Fatal(err)
+		}
+		join += time.Since(began)
+		slowest += slow(tick)
+		began = time.Now()
+		if err := w.Leave(users...); err != nil {
+			b.Fatal(err)
+		}
+		leave += time.Since(began)
+		slowest += slow(tick)
+		for _, d := range w.srv.users {
+			d[0].acked(d[0].n)
+		}
+	}
+	b.ReportMetric(float64(join.Microseconds())/float64(b.N), "us/Join")
+	b.ReportMetric(float64(leave.Microseconds())/float64(b.N), "us/Leave")
+	b.ReportMetric(float64(usual.Microseconds())/float64(ticks), "us/tick")
+	b.ReportMetric(float64(slowest.Microseconds())/float64(2*b.N), "us/tick-slowest")
+	b.ReportMetric(0, "ns/op")
+}

@@ -9,7 +9,6 @@ import (
 	"github.com/earshotrtc/earshot/engine/audience"
 	"github.com/earshotrtc/earshot/engine/signal"
 	"github.com/earshotrtc/earshot/hooks"
-	"github.com/earshotrtc/earshot/transport"
 )
 
 // A world's voices are collected as a room's are (see window), and at the
@@ -59,9 +58,10 @@ type spoken struct {
 }
 
 type worldCounters struct {
-	workedOut, packets, batches, dropped atomic.Uint64
-	busy                                 atomic.Int64 // ns
-	talkers, voices                      atomic.Int64 // now
+	workedOut, packets, batches atomic.Uint64
+	full, tooLarge              atomic.Uint64 // packets of talkers, dropped
+	busy                        atomic.Int64  // ns
+	talkers, voices             atomic.Int64  // now
 }
 
 // WorldStats counts what a world does.
@@ -90,7 +90,7 @@ func (w *World) Stats() WorldStats {
 		Players: len(w.members) - len(w.sounds), Talkers: int(w.stats.talkers.Load()), Voices: int(w.stats.voices.Load()),
 		Announced: int(w.announced.Load()),
 		Ticks:     w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
-		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped.Load(),
+		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.full.Load() + w.stats.tooLarge.Load(),
 	}
 	for _, m := range w.members {
 		if m.seat.Load() != nil {
@@ -118,12 +118,19 @@ func (w *World) hold(t *track, n int, arrival time.Time) {
 	}
 	t.steer.grid, t.steer.most = w.grid, true
 	t.watch(&t.steer, arrival)
+	if t.metered && n-t.payload > 2 {
+		t.level.noteTold(t)
+	}
+	if n-t.payload > maxPayload-4 {
+		w.stats.tooLarge.Add(1)
+		return
+	}
 
 	b := &w.batch
 	b.mu.Lock()
-	if len(b.held) >= worldPackets || len(b.bytes)+n > worldBytes || n-t.payload > maxPayload-4 {
+	if len(b.held) >= worldPackets || len(b.bytes)+n > worldBytes {
 		b.mu.Unlock()
-		w.stats.dropped.Add(1)
+		w.stats.full.Add(1)
 		return
 	}
 	for int(m.id) >= len(b.first) {
@@ -232,6 +239,7 @@ func (w *World) update(now time.Time) {
 func (w *World) work(now time.Time) {
 	w.update(now)
 	w.aud.Tick()
+	w.scores.turn()
 	w.worked = now
 	w.stats.workedOut.Add(1)
 	for _, m := range w.byID {
@@ -513,25 +521,4 @@ func (st *seat) talker(trackID uint64) string {
 		}
 	}
 	return ""
-}
-
-// hearWorlds notes whom the server still hears in its worlds: see listenFor.
-func (s *Server) hearWorlds() {
-	var list []transport.Session
-	s.mu.Lock()
-	for _, w := range s.worlds {
-		w.mu.Lock()
-		for _, m := range w.members {
-			if d := m.device(); d != nil {
-				if sess := d.session.Load(); sess != nil {
-					list = append(list, *sess)
-				}
-			}
-		}
-		w.mu.Unlock()
-	}
-	s.mu.Unlock()
-	for _, sess := range list {
-		sess.Stats()
-	}
 }

@@ -63,6 +63,7 @@ func (w *World) share() {
 	if i < 0 {
 		return
 	}
+	mark(w.tick.labels)
 	began := time.Now()
 	h := <-s.hands
 	h.bytes = append(h.bytes[:0], s.batch.bytes...)

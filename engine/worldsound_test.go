@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -370,4 +371,20 @@ func TestWorldSoundAtTheEar(t *testing.T) {
 		s.Stop()
 		told.wait(t, "audio bird false")
 	})
+}
+
+// The sounds in README.md are those of the example.
+func TestWorldSoundREADME(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	must(t, err)
+	code, err := os.ReadFile("example_worldsound_test.go")
+	must(t, err)
+	_, rest, _ := strings.Cut(string(code), "// README:begin\n")
+	lines, _, ok := strings.Cut(rest, "\t\t// README:end")
+	for _, line := range strings.Split(strings.TrimSpace(lines), "\n") {
+		call := "srv.Play(ctx, engine.PlayConfig{CallID: village.ID(), " + strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(line), "{"), ",") + ")\n"
+		if !ok || !strings.Contains(string(readme), call) {
+			t.Errorf("README.md has not %q", call)
+		}
+	}
 }

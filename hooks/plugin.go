@@ -16,6 +16,14 @@ import (
 // logged. A decider is never taken off. Slices in a request belong to the one
 // who is asked. A Refusal's Code should be negative; other codes are shown as
 // CodeEnterRefused.
+//
+// What a hook takes and does is in the server's Snapshot under Name: its time,
+// the calls that have not come back, panics, and being late. What it keeps is its
+// own: goroutines that it starts go on after it, and carry its name in profiles;
+// memory is not counted. Of what it was handed it may keep what belongs to it, as
+// said with each; a slice that is the engine's has the next packet or block of the
+// same track in it once the hook has returned, and who still writes there spoils
+// that track and nothing else.
 type Plugin struct {
 	// Name names the plugin in logs and metrics.
 	Name string
@@ -53,9 +61,10 @@ type Plugin struct {
 	// it hear what waits, for 2 s.
 	Observe func(Event)
 
-	// Volumes is told how loud the users of each call are, every
-	// ServerConfig.VolumeInterval, whether or not anyone speaks. It is called
-	// like Observe, and in turn with it.
+	// Volumes is told how loud the users of each call and of each world are, every
+	// ServerConfig.VolumeInterval, whether or not anyone speaks. In a world that is
+	// what their clients say of themselves (RFC 6464), also of who is muted there
+	// or heard by nobody. It is called like Observe, and in turn with it.
 	Volumes func(RoomVolumes)
 
 	// Packet is asked once for each track that a user publishes, for a function
@@ -106,9 +115,9 @@ type ReceiverInfo struct {
 // time, and its end, are those of a PCMHook.
 type MixHook func(pcm []int16, channels int)
 
-// RoomVolumes is how loud the users of a call are.
+// RoomVolumes is how loud the users of a call or a world are.
 type RoomVolumes struct {
-	CallID string
+	CallID string // or the world's ID
 	// Users are those with a volume above 0, the loudest first; Total is all of
 	// them together, 0 to 100.
 	Users []UserVolume

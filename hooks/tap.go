@@ -46,7 +46,7 @@ type TapSound struct {
 // is called on one goroutine of the tap's own, one call at a time, and may block:
 // it holds up nothing but its tap, which drops and counts what it cannot keep
 // then. It is taken off when it panics for the third time. A tap ends with
-// Close, with its call, and with the server.
+// Close, with its call or world, and with the server.
 type Tap interface {
 	// Close ends it; it may be called from any goroutine, also from its function.
 	// One call of the function may still be under way: see Done.

@@ -11,9 +11,9 @@ import (
 // Config says what load there is. The zero value is a room of 100 in mix mode,
 // five of them talking, for ten seconds.
 type Config struct {
-	// Server is one that runs elsewhere, which is not touched otherwise. Then
-	// Bare, Aside, Window, FramesPerPacket and profiles cannot be. Default nil: Run
-	// starts one.
+	// Server is one that runs elsewhere, which is not touched otherwise. Then Bare,
+	// InServer, Aside, Window, FramesPerPacket and profiles cannot be. Default nil:
+	// Run starts one.
 	Server *Server
 	// Bare measures a bare loop over quic-go instead of a server: a ready
 	// datagram to each receiver for each frame, in forward mode with the voices
@@ -43,9 +43,12 @@ type Config struct {
 	// Unsteered makes talkers ignore the server's wish that their frames begin
 	// at another moment. Default false.
 	Unsteered bool
-	// Delays measures how long packets take, from one who talks to one who
-	// listens and in the server: it needs forward mode. Default false.
+	// Delays measures how long packets take from one who talks to one who listens:
+	// it needs forward mode. Default false.
 	Delays bool
+	// InServer measures besides how long they are in the server, which costs that
+	// some percent: it needs Delays. Default false.
+	InServer bool
 	// Phases, if it is not 0, is a seed from which talkers' phases are drawn, each
 	// anywhere in the frame. Default 0: they are spread evenly over it.
 	Phases uint64
@@ -99,7 +102,7 @@ func (c Config) WithDefaults() (Config, error) {
 	def(&c.Frame, 20*time.Millisecond)
 	def(&c.FramesPerPacket, 1)
 	switch {
-	case c.Server != nil && (c.Bare || c.Aside > 0 || c.Window != 0 || c.FramesPerPacket != 1 || c.Profile != "" || c.MutexProfile != "" || c.BlockProfile != ""):
+	case c.Server != nil && (c.Bare || c.InServer || c.Aside > 0 || c.Window != 0 || c.FramesPerPacket != 1 || c.Profile != "" || c.MutexProfile != "" || c.BlockProfile != ""):
 		return c, errors.New("load: bare loops, profiles, a window, several frames a packet and users aside are for a server that the load starts itself")
 	case !c.Mode.Valid():
 		return c, fmt.Errorf("load: mode %q is neither forward nor mix", c.Mode)
@@ -127,6 +130,8 @@ func (c Config) WithDefaults() (Config, error) {
 		return c, fmt.Errorf("load: %d who misbehave need as many aside", numBad)
 	case c.Delays && (c.Mode != hooks.ModeForward || c.Bare && !c.Relay):
 		return c, errors.New("load: delays are measured where packets are passed on, in forward mode or by a relay")
+	case c.InServer && !c.Delays:
+		return c, errors.New("load: delays in the server are measured with those from client to client")
 	case c.Bare && !c.Relay && c.Mode == hooks.ModeForward && c.Talkers > 10:
 		return c, fmt.Errorf("load: %d voices do not fit one datagram of a bare loop: at most 10", c.Talkers)
 	}

@@ -27,8 +27,8 @@ func TestRun(t *testing.T) {
 			Profile: dir + "/cpu", MutexProfile: dir + "/mutex", BlockProfile: dir + "/block"},
 		"bare":  {Users: 4, Talkers: 1, Bare: true, Duration: time.Second},
 		"ready": {Users: 4, Talkers: 3, Bare: true, Mode: hooks.ModeForward, Duration: time.Second},
-		"relay": {Users: 4, Talkers: 3, Bare: true, Relay: true, Mode: hooks.ModeForward, Duration: time.Second, Delays: true, Phases: 1},
-		"bad":   {Users: 9, Talkers: 3, Aside: 3, Bad: true, Mode: hooks.ModeForward, Duration: time.Second, Delays: true},
+		"relay": {Users: 4, Talkers: 3, Bare: true, Relay: true, Mode: hooks.ModeForward, Duration: time.Second, Delays: true, InServer: true, Phases: 1},
+		"bad":   {Users: 9, Talkers: 3, Aside: 3, Bad: true, Mode: hooks.ModeForward, Duration: time.Second, Delays: true, InServer: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,7 +79,7 @@ func TestBadConfig(t *testing.T) {
 		{Mode: "mixed"}, {Users: 1}, {Rooms: 100, Users: 100}, {Talkers: 200}, {Every: 2}, {Duration: time.Millisecond},
 		{Frame: 5 * time.Millisecond}, {FramesPerPacket: 4}, {FramesPerPacket: 2, Frame: 10 * time.Millisecond}, {FramesPerPacket: 2, Mode: hooks.ModeForward},
 		{Relay: true}, {Bare: true, Relay: true}, {Bare: true, Relay: true, Mode: hooks.ModeForward, Rooms: 2}, {Bare: true, Mode: hooks.ModeForward, Talkers: 11},
-		{Delays: true}, {Delays: true, Bare: true, Mode: hooks.ModeForward}, {Aside: 3}, {Aside: 96, Mode: hooks.ModeForward},
+		{Delays: true}, {Delays: true, Bare: true, Mode: hooks.ModeForward}, {InServer: true, Mode: hooks.ModeForward}, {Server: &Server{}, Bare: true}, {Aside: 3}, {Aside: 96, Mode: hooks.ModeForward},
 		{Aside: 3, Rooms: 2, Mode: hooks.ModeForward}, {Aside: 2, Bad: true, Mode: hooks.ModeForward},
 	} {
 		if err := cfg.Check(); err == nil || !strings.HasPrefix(err.Error(), "load: ") {

@@ -45,7 +45,7 @@ type Result struct {
 	Calibration Calibration
 	// Delay is how long packets took from just before a talker's Send to a
 	// receiver's handler, and Added from ReceiveDatagram's return in the server
-	// to SendDatagram's. Only with Config.Delays.
+	// to SendDatagram's. Only with Config.Delays, and Config.InServer.
 	Delay, Added Delays
 }
 

@@ -103,7 +103,7 @@ func serverChild() error {
 	participants := func() int { return 0 }
 	var at ready
 	var meter *delayMeter
-	if cfg.Delays {
+	if cfg.InServer {
 		meter = newDelayMeter()
 	}
 	if cfg.Bare {

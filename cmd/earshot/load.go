@@ -94,6 +94,7 @@ func runLoad(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	if *curve != "" && cfg.Server != nil {
 		return usagef("-curve is for a server that the load starts itself, not with -server")
 	}
+	cfg.InServer = cfg.Delays && cfg.Server == nil
 	if err := cfg.Check(); err != nil {
 		return usageError{err}
 	}

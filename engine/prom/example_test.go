@@ -45,5 +45,6 @@ func ExampleNewCollector() {
 	// Output:
 	// earshot_rooms{mode="forward"} 0
 	// earshot_rooms{mode="mix"} 0
+	// earshot_rooms{mode="world"} 0
 	// earshot_users 0
 }

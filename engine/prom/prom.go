@@ -140,7 +140,7 @@ var metrics = []metric{
 	gauge("devices", "Devices that are signed in.", plain(func(s *engine.Snapshot) int { return s.Devices })),
 	gauge("connections", "Connections, with those that have not signed in.", plain(func(s *engine.Snapshot) int { return s.Connections })),
 	gauge("calls", "Calls, with those that ring.", plain(func(s *engine.Snapshot) int { return s.Calls })),
-	gauge("rooms", "Rooms with somebody in them, by mode.", func(s *engine.Snapshot, to *sink) {
+	gauge("rooms", "Rooms with somebody in them, by mode; worlds are of the mode world.", func(s *engine.Snapshot, to *sink) {
 		for mode, n := range s.Rooms {
 			to.value(float64(n), string(mode))
 		}
@@ -211,6 +211,20 @@ var metrics = []metric{
 		to.value(seconds(j.ConcealedSamples), "concealed")
 		to.value(seconds(j.SilentSamples), "silent")
 	}, "sound"),
+
+	gauge("worlds", "Worlds of games, with those that nobody is in.", plain(func(s *engine.Snapshot) int { return s.Worlds.Open })),
+	gauge("world_players", "Players in worlds: signed in, or waited for.", func(s *engine.Snapshot, to *sink) {
+		to.value(float64(s.Worlds.Connected), "connected")
+		to.value(float64(s.Worlds.Players-s.Worlds.Connected), "absent")
+	}, "state"),
+	gauge("world_talkers", "Players who talk now.", plain(func(s *engine.Snapshot) int { return s.Worlds.Talkers })),
+	gauge("world_voices", "Voices that players hear now, each counted once for each who hears it.", plain(func(s *engine.Snapshot) int { return s.Worlds.Voices })),
+	gauge("world_tracks", "Tracks that players have of others, with those that are silent now.", plain(func(s *engine.Snapshot) int { return s.Worlds.Announced })),
+	counter("world_workings", "How often it was worked out who hears whom in a world.", plain(func(s *engine.Snapshot) uint64 { return s.Worlds.Ticks })),
+	counter("world_packets", "Packets of players' voices to those who hear them.", plain(func(s *engine.Snapshot) uint64 { return s.Worlds.Packets })),
+	counter("world_batches", "How often a player was handed packets, one or several at a time.", plain(func(s *engine.Snapshot) uint64 { return s.Worlds.Batches })),
+	histogram("world_tick_seconds", "How long a tick of a world took.", func(s *engine.Snapshot, to *sink) { to.histogram(s.Worlds.TickTime) }),
+	histogram("world_lateness_seconds", "How long after it was due a tick of a world was done.", func(s *engine.Snapshot, to *sink) { to.histogram(s.Worlds.TickLateness) }),
 
 	histogram("hook_seconds", "How long calls of hooks took that have come back.", func(s *engine.Snapshot, to *sink) {
 		for _, h := range s.Hooks {

@@ -199,9 +199,10 @@ func TestParty(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	party, chat := stream{partyMode, game, node[1:]}, stream{groupMode, other, ""}
+	party, chat, relayed := stream{partyMode, game, node[1:]}, stream{groupMode, other, ""}, stream{relayedMode, alice, ""}
 	n.streams.set(party, alice, bob)
 	n.streams.set(chat, carol, alice)
+	n.streams.set(relayed, alice)
 	ask := func(user, payload string) {
 		t.Helper()
 		if _, err := n.call("voice_party", user, payload); err != nil {
@@ -213,9 +214,9 @@ func TestParty(t *testing.T) {
 		bob:   `{"group_id": "` + other + `"}`,
 		dave:  `{"party_id": "` + game + `"}`,
 		"":    `{"party_id": "` + game + node + `"}`,
-		alice: `{"party_id": "` + game + node + `", "group_id": "` + other + `"}`,
+		alice: `{"match_id": "` + alice + node + `"}`,
 	} {
-		_, err := n.call("voice_party", user, payload)
+		_, err := n.call("voice_party", user, payload) // they are no members of that
 		var code *runtime.Error
 		if !errors.As(err, &code) || code.Code == codeInternal {
 			t.Errorf("%s: %v", payload, err)
@@ -253,6 +254,8 @@ func TestParty(t *testing.T) {
 	if len(v.parties) != 1 {
 		t.Errorf("%d parties are left, want the group", len(v.parties))
 	}
+	ask(alice, `{"match_id": "`+alice+`."}`)
+	a.leaves(t, "party-"+other, "who goes to a relayed match is out of the group")
 	ask(alice, `{}`)
 	v.checkParties()
 	if len(v.parties) != 0 || len(v.seats) != 0 {

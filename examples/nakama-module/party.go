@@ -12,25 +12,27 @@ import (
 	"github.com/earshotrtc/earshot/engine"
 )
 
-// Voice without positions: for a party, and for those who are in a group's chat.
-// Nakama keeps who is in either as a stream, and that is asked, not the client.
+// Voice without positions: for a party, for those who are in a group's chat, and
+// for a relayed match, which has no handler. Nakama keeps who is in one as a
+// stream, and that is asked, not the client.
 
-// A stream is Nakama's name of a party or a group's chat.
+// A stream is Nakama's name of a party, a group's chat or a relayed match.
 type stream struct {
 	mode           uint8
 	subject, label string
 }
 
 const (
-	groupMode, partyMode = 3, 7 // Nakama's StreamModeGroup and StreamModeParty
+	groupMode, relayedMode, partyMode = 3, 5, 7 // Nakama's StreamMode constants
 
 	// watchEvery is how long one who has left a party is still heard at most.
 	watchEvery = 2 * time.Second
 )
 
 // joinParty is the RPC voice_party, which a client calls when it has joined a
-// party {"party_id": "..."} or a group's chat {"group_id": "..."}; with neither
-// it is out. Whoever is in a match hears the match meanwhile.
+// party {"party_id": "..."}, a group's chat {"group_id": "..."} or a relayed match
+// {"match_id": "..."}; with none, {}, it is out. Whoever is in a match with a
+// handler hears that meanwhile.
 func (v *voice) joinParty(ctx context.Context, logger runtime.Logger, _ *sql.DB, _ runtime.NakamaModule, payload string) (string, error) {
 	user, err := sessionUser(ctx)
 	if err != nil {
@@ -39,9 +41,10 @@ func (v *voice) joinParty(ctx context.Context, logger runtime.Logger, _ *sql.DB,
 	var req struct {
 		Party string `json:"party_id"`
 		Group string `json:"group_id"`
+		Match string `json:"match_id"`
 	}
-	if json.Unmarshal([]byte(payload), &req) != nil || req.Party != "" && req.Group != "" {
-		return "", runtime.NewError(`want {"party_id": "..."} or {"group_id": "..."}`, codeInvalid)
+	if json.Unmarshal([]byte(payload), &req) != nil {
+		return "", runtime.NewError(`want a "party_id", a "group_id" or a "match_id"`, codeInvalid)
 	}
 	var st stream // none
 	switch {
@@ -50,6 +53,9 @@ func (v *voice) joinParty(ctx context.Context, logger runtime.Logger, _ *sql.DB,
 		st.subject, st.label, _ = strings.Cut(req.Party, ".") // the node
 	case req.Group != "":
 		st.mode, st.subject = groupMode, req.Group
+	case req.Match != "":
+		st.mode = relayedMode
+		st.subject, st.label, _ = strings.Cut(req.Match, ".") // a relayed match has no node
 	}
 	if st.mode != 0 && !v.members(st)[user] {
 		return "", runtime.NewError("not a member", codeDenied)
@@ -70,7 +76,7 @@ func (v *voice) joinParty(ctx context.Context, logger runtime.Logger, _ *sql.DB,
 	return "{}", nil
 }
 
-// members are the users in a party or a group's chat.
+// members are the users whom Nakama has in a stream.
 func (v *voice) members(st stream) map[string]bool {
 	list, err := v.nk.StreamUserList(st.mode, st.subject, "", st.label, false, true)
 	if err != nil { // also of an ID that is none

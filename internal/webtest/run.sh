@@ -25,7 +25,7 @@ unit() {
 		node node_modules/typescript/bin/tsc -p "$dir"
 	done
 	# shellcheck disable=SC2046
-	node --test --test-reporter=dot $(find "$root"/hooks/webview -name '*.test.js')
+	node --test --test-reporter=dot unit/*.test.js $(find "$root"/hooks/webview -name '*.test.js')
 }
 
 build() {

@@ -22,10 +22,10 @@ function say(words, wrong = false) {
 /** Asks the game. @param {string} path @param {object} [body] */
 async function ask(path, body) {
   const headers = { Authorization: `Bearer ${player?.ticket}`, ...(body && { "Content-Type": "application/json" }) };
-  const answer = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
-  if (answer.ok) return answer;
-  const { message } = await answer.json().catch(() => ({ message: "The game does not answer." }));
-  throw Object.assign(new Error(message), { status: answer.status });
+  const answer = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) }).catch(() => null);
+  if (answer?.ok) return answer;
+  const { message } = (await answer?.json().catch(() => null)) ?? { message: "The game does not answer." };
+  throw Object.assign(new Error(message), { status: answer?.status });
 }
 
 // Walking in.
@@ -50,11 +50,13 @@ async function enter() {
   watch();
   map.canvas.focus();
   try {
-    voice = await join(player.name, player.ticket, say, heard);
+    const client = await join(player.name, player.ticket, say, heard);
+    if (!player) return void client.destroy(); // the game has ended meanwhile
+    voice = client;
     Object.assign(globalThis, { voice, map }); // for the console: await voice.stats()
     say("");
   } catch (err) {
-    say(`There are no voices: ${/** @type {Error} */ (err).message}`, true);
+    if (player) say(`There are no voices: ${/** @type {Error} */ (err).message}`, true);
   }
 }
 
@@ -182,7 +184,7 @@ function lines() {
     const side = Math.abs(x) < Math.abs(y) / 2 ? (y < 0 ? "ahead" : "behind") : x < 0 ? "left" : "right";
     const [li, span] = ["li", "span"].map((tag) => document.createElement(tag));
     span.textContent = `${Math.hypot(x, y).toFixed(0)} m, ${side}`;
-    li.append(who, span);
+    li.append(`${who} `, span);
     return li;
   });
 }

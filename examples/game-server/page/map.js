@@ -2,7 +2,8 @@
 
 /** @typedef {{name: string, x: number, y: number}} Spot metres, north is 0 */
 
-const SIZE = 0.75; // of somebody, metres
+const SIZE = 0.75; // of somebody, metres, but
+const MOST = 12; // pixels at most
 
 export class WorldMap {
   /** @param {HTMLCanvasElement} canvas */
@@ -68,6 +69,7 @@ export class WorldMap {
     this.scale = Math.min(width, height) / (side + 2);
     this.left = (width - side * this.scale) / 2;
     this.top = (height - side * this.scale) / 2;
+    const size = Math.min(SIZE, MOST / this.scale);
     ctx.setTransform(dense, 0, 0, dense, 0, 0);
     ctx.clearRect(0, 0, width, height);
     ctx.translate(this.left, this.top);
@@ -98,17 +100,17 @@ export class WorldMap {
       const mine = s === me;
       if (s.ring > 0.02) {
         ctx.globalAlpha = 0.25;
-        this.disc(s, SIZE + 1.6 * s.ring, c.talks);
+        this.disc(s, size * (1 + 2 * s.ring), c.talks);
         ctx.globalAlpha = 1;
-        this.circle(s, SIZE + 1.6 * s.ring, c.talks, 2);
+        this.circle(s, size * (1 + 2 * s.ring), c.talks, 2);
       }
-      this.disc(s, SIZE, mine ? c.you : s.ring > 0.02 ? c.talks : c.other);
-      if (mine) this.circle(s, SIZE + 0.1, c.ink, 2);
+      this.disc(s, size, mine ? c.you : s.ring > 0.02 ? c.talks : c.other);
+      if (mine) this.circle(s, 1.2 * size, c.ink, 2);
       if (this.scale < 8 && !mine && s.ring <= 0.02) continue; // no room for all the names
       ctx.font = `${mine || s.ring > 0.02 ? "600 " : ""}12px system-ui, sans-serif`;
       ctx.textAlign = "center";
       ctx.fillStyle = c.ink;
-      ctx.fillText(mine ? "You" : s.name, s.x * this.scale, (s.y + SIZE) * this.scale + 14);
+      ctx.fillText(mine ? "You" : s.name, s.x * this.scale, (s.y + size) * this.scale + 14);
     }
   }
 

@@ -310,7 +310,9 @@ export class Core {
   /** @param {Map<string, number>} qualities */
   #tellQualities(qualities) {
     const of = (/** @type {string} */ userID) => ({ userID, quality: qualities.get(userID) ?? 0 });
-    const remote = this.call.seat.users.filter((u) => qualities.has(u)).map(of);
+    // In a world nobody is known of but by their track.
+    const users = new Set([...this.call.seat.users, ...[...this.tracks.values()].map((t) => t.userID)]);
+    const remote = [...users].filter((u) => qualities.has(u)).map(of);
     this.callbacks.post("onNetworkQuality", of(this.config.userID), remote);
   }
 

@@ -5,7 +5,7 @@
  * @property {string} callID
  * @property {string} groupID the host's group; may be empty
  * @property {number} media see MediaType
- * @property {string} inviter the user who started the call
+ * @property {string} inviter the user who started the call; empty in a game's world
  */
 
 /** @typedef {import("./net/messages.js").UserInfo} UserInfo */
@@ -107,7 +107,7 @@
 
 /**
  * Decides which view a call goes to: standard is the one of the configuration,
- * or null. It may return that, another one, or null for none. It is asked once
+ * or null. A game's world (its inviter is empty) goes to none, unless it says so. It may return that, another one, or null for none. It is asked once
  * for each call. Should it throw, the call goes to the standard view.
  * @typedef {(call: ViewState, standard: View | null) => View | null} ViewRoute
  */

@@ -77,7 +77,7 @@ export class Routing {
     const old = this.#standard;
     if (old === view) return;
     this.#standard = view;
-    if (this.#answer === undefined || this.#answer !== old) return;
+    if (this.#answer === undefined || this.#answer !== old || (old === null && this.#inWorld)) return;
     this.#dismiss();
     this.#answer = view;
     this.#presentSoon();
@@ -87,6 +87,11 @@ export class Routing {
   tell(telling) {
     this.#telling = telling;
     if (!telling && this.#due) this.#present();
+  }
+
+  /** It is a game's world, which the game shows: nobody called anybody. */
+  get #inWorld() {
+    return this.#state?.inviter === "";
   }
 
   #presentSoon() {
@@ -99,7 +104,7 @@ export class Routing {
     const state = this.#state;
     if (!state || this.#custom || this.#byHost) return;
     if (this.#answer === undefined) {
-      this.#answer = this.#standard;
+      this.#answer = this.#inWorld ? null : this.#standard;
       const route = this.#route;
       if (route) {
         this.#contain(() => {

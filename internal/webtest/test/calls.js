@@ -201,6 +201,22 @@ scene("a group call with pictures", async (s) => {
   await Promise.all([alice.hears("bob", "carol"), carol.hears("alice", "bob")]);
 });
 
+scene("a picture that cannot be decoded: a key frame comes, and it goes on", async (s) => {
+  const [alice, bob] = await Promise.all([s.page("alice", { config: { workerURL: "/pages/broken-worker.js" } }), s.page("bob")]);
+  await alice.do("call", "bob", 2);
+  await bob.waitFor("onInvited alice");
+  await bob.do("accept");
+  await bob.sees("alice");
+  const of = async () => (await bob.do("stats")).media.video[0];
+  assert.equal((await of()).decodeErrors, 0);
+  await alice.page.evaluate(() => new BroadcastChannel("break").postMessage(0));
+  const failed = await until(async () => { const now = await of(); return now.decodeErrors > 0 && now; }, "the decoder to fail");
+  await until(async () => (await of()).drawn > failed.drawn + 10, "pictures that come after it");
+  await bob.sees("alice");
+  assert.equal((await of()).decodeErrors, 1);
+  await bob.hears("alice");
+});
+
 scene("a second sign-in ends the first", async (s) => {
   const alice = await s.page("alice");
   await s.go("alice");

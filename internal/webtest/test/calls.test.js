@@ -2,3 +2,4 @@
 import "./view.js";
 import "./calls.js";
 import "./controls.js";
+import "./hidden.js";

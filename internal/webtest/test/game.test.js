@@ -103,8 +103,8 @@ async function walker(alice, bot, said) {
   await walk(alice, bot.x + 2, bot.y);
   await alice.page.locator("#heard li", { hasText: /^bot0 ?2 m, left$/ }).waitFor();
   const near = await listen(alice);
-  assert.ok(near[0] > 0.02 && near[1] < 0.02 * near[0], `two metres off, at the left: ${near}`);
-  await walk(alice, bot.x + 4.5, bot.y);
+  assert.ok(near[0] > 0.01 && near[1] < 0.02 * near[0], `two metres off, at the left: ${near}`);
+  await walk(alice, bot.x + 4.8, bot.y);
   const far = await listen(alice);
   assert.ok(far[0] > 1e-3 && far[0] < near[0] / 2, `farther off, quieter: ${far}, two metres off: ${near}`);
 
@@ -118,7 +118,7 @@ async function walker(alice, bot, said) {
   await alice.page.keyboard.up("ArrowDown");
   await walk(alice, bot.x, bot.y + 2);
   const ahead = await listen(alice);
-  assert.ok(ahead[0] > 0.02 && Math.abs(ahead[0] - ahead[1]) < 0.15 * ahead[0], `ahead: ${ahead}`);
+  assert.ok(ahead[0] > 0.005 && Math.abs(ahead[0] - ahead[1]) < 0.15 * ahead[0], `ahead: ${ahead}`);
   await until(() => /; 1 bots hear/.test(said()), () => `the bot to hear alice: ${said()}`);
   const shots = process.env.EARSHOT_SHOTS;
   if (shots) {

@@ -1,6 +1,5 @@
 // What goes wrong: the network, the server, devices, the browser.
 import assert from "node:assert/strict";
-import { launchTabs } from "../lib/browser.js";
 import { oneAfterAnother, scene, stage } from "../lib/scene.js";
 import { sleep, until } from "../lib/people.js";
 
@@ -34,25 +33,6 @@ scene("a bad network: sound and picture come through", async (s) => {
   const { media } = await alice.do("stats");
   assert.ok(media.audio[0].packets > 50, `${media.audio[0].packets} packets of sound`);
   await alice.sees("bob");
-});
-
-scene("a picture that cannot be decoded: the next key frame comes, and it goes on", async (s) => {
-  const [alice, bob] = await Promise.all([s.page("alice", { config: { workerURL: "/pages/broken-worker.js" } }), s.page("bob")]);
-  await alice.do("call", "bob", 2);
-  await bob.waitFor("onInvited alice");
-  await bob.do("accept");
-  await bob.sees("alice");
-  const of = async () => (await bob.do("stats")).media.video[0];
-  const before = await of();
-  assert.equal(before.decodeErrors, 0);
-  await alice.page.evaluate(() => new BroadcastChannel("break").postMessage(0));
-  await until(async () => (await of()).decodeErrors === 1, "the decoder to fail");
-  await until(async () => (await of()).drawn > before.drawn + 10, "pictures that come after it");
-  await bob.sees("alice");
-  const after = await of();
-  assert.ok(after.plis > before.plis, "a key frame was asked for");
-  assert.equal(after.decodeErrors, 1);
-  await bob.hears("alice");
 });
 
 scene("the server is restarted in the middle of a call", async (s) => {
@@ -94,32 +74,6 @@ scene("the view tells of a lost network, and that it is back", async (s) => {
   await alice.reads("The connection is back.", 40_000);
   await alice.hears("bob");
   await bob.hears("alice");
-});
-
-scene("the tab is hidden: the call goes on, both ways", async (s) => {
-  const tabs = await launchTabs();
-  try {
-    const [alice, bob] = await Promise.all([s.page("alice", { browser: tabs.browser, script: "devices.camera = true;" }), s.go("bob", { answer: true })]);
-    await alice.do("call", "bob", 2);
-    await alice.waitFor("onCallBegin");
-    await bob.do("openCamera");
-    await Promise.all([alice.hears("bob"), bob.hears("alice"), alice.seesMotion("bob"), bob.sees("alice")]);
-    const other = await alice.context.newPage();
-    await other.bringToFront();
-    await until(() => alice.page.evaluate("document.hidden"), "the tab to be hidden");
-    const drawn = async () => (await alice.do("stats")).media.video[0].drawn;
-    const before = await drawn();
-    await Promise.all([alice.hears("bob"), bob.hears("alice"), bob.sees("alice", 15)]);
-    await until(async () => (await drawn()) > before + 45, "three seconds of pictures to be drawn");
-    assert.equal(await alice.page.evaluate("document.hidden"), true);
-    await alice.page.bringToFront();
-    await until(() => alice.page.evaluate("!document.hidden"), "the tab to be seen");
-    await alice.seesMotion("bob");
-    assert.deepEqual((await alice.told()).filter((e) => /^(onWarning|onError|onConnectionState reconn)/.test(e)), []);
-    await alice.close();
-  } finally {
-    await tabs.close();
-  }
 });
 
 scene("the page is loaded again in the middle of a call", async (s) => {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { callMessageText, isCallingData, parseCallMessage } from "../callmessage.js";
+import { isCallingData, parseCallMessage } from "../callmessage.js";
+import { callMessageText } from "../calltext.js";
 import { Code } from "../codes.js";
 
 /** @type {any[]} */

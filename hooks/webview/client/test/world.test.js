@@ -31,6 +31,37 @@ test("a page is put into a world, hears who comes and goes, and is taken out", a
   assert.deepEqual(p.take().map((x) => x[0]), ["onEnterRoom", "onUserAudioAvailable"], "and put in again");
 });
 
+test("a page in a world is told how good the connections of those are whom it hears", async (t) => {
+  const p = await page(t, { config: { autoMicrophone: false } });
+  await tell(p, entered, track(1), track(2));
+  p.take();
+  const own = p.client.config?.userID ?? "alice";
+  await tell(p, ["quality", { callID: "w", users: [{ userID: own, quality: 1 }, { userID: "bot2", quality: 3 }, { userID: "far", quality: 6 }], all: true }]);
+  assert.deepEqual(p.take(), [["onNetworkQuality", { userID: own, quality: 1 }, [{ userID: "bot2", quality: 3 }]]]);
+  await tell(p, ["callEnd", { callID: "w", reason: 9 }]);
+});
+
+test("no view shows a world, unless the route says so", async (t) => {
+  const shown = [];
+  const view = { present: (s) => void shown.push(s.callID), dismiss: () => void shown.push("dismiss") };
+  const p = await page(t);
+  p.client.setView(view);
+  await tell(p, entered);
+  p.client.setView({ ...view });
+  p.client.enableCustomViewRoute(true);
+  p.client.enableCustomViewRoute(false);
+  assert.deepEqual(shown, []);
+  p.client.setView(null);
+  p.client.setView(view);
+  assert.deepEqual(shown, []);
+  await tell(p, ["callEnd", { callID: "w", reason: 9 }], ["entered", { callID: "c", inviter: "bob", media: 1 }]);
+  assert.deepEqual(shown, ["c"], "the next call");
+  const q = await page(t, { config: { view, viewRoute: (state, standard) => standard } });
+  shown.length = 0;
+  await tell(q, entered);
+  assert.deepEqual(shown, ["w"]);
+});
+
 test("the microphone waits for the first setMicMute(false)", async (t) => {
   const p = await page(t, { config: { autoMicrophone: false } });
   await tell(p, entered);

@@ -19,7 +19,7 @@ import (
 func TestSpeakersLineUp(t *testing.T) {
 	length := 10 * time.Minute
 	if raceEnabled { // ten times slower
-		length = time.Minute
+		length = 30 * time.Second
 	}
 	synctest.Test(t, func(t *testing.T) { lineUp(t, length) })
 }

@@ -18,6 +18,9 @@
 // the other, on the sound itself. Files are read with [Load]; [OpenDevice] is a
 // real sound card through a program that the machine has.
 //
+// What only calculates is marked go:norace: with the race detector the tests would
+// spend most of their time in it.
+//
 // PCM is 48 kHz, mono, signed 16-bit. The clock is package time's, so all of
 // it runs under testing/synctest.
 package audio

@@ -8,6 +8,8 @@ import (
 
 // fft is the discrete Fourier transform in place, radix 2: len(x) must be a
 // power of two. The inverse is not scaled.
+//
+//go:norace
 func fft(x []complex128, inverse bool) {
 	n := len(x)
 	shift := bits.UintSize - bits.TrailingZeros(uint(n))
@@ -38,6 +40,8 @@ func fft(x []complex128, inverse bool) {
 
 // correlate returns for each lag k the sum over i of x[k+i]*y[i], for the lags
 // at which y is inside x. y must not be longer than x.
+//
+//go:norace
 func correlate(x, y []float64) []float64 {
 	n := 1 << bits.Len(uint(len(x)))
 	// Both are real: one transform does for the two of them, as the real and

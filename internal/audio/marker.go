@@ -16,6 +16,8 @@ const (
 )
 
 // chirp is sample i of a marker.
+//
+//go:norace
 func chirp(i int, down bool) float64 {
 	const from, to = 800.0, 3600.0
 	if down {
@@ -55,6 +57,8 @@ func Markers(pcm []int16, interval time.Duration) (marked []int16, at []int) {
 
 // quietest is where in pcm the markerSamples with the least energy begin, to a
 // millisecond.
+//
+//go:norace
 func quietest(pcm []int16) int {
 	best, at := math.Inf(1), 0
 	for i := 0; i+markerSamples <= len(pcm); i += Rate / 1000 {

@@ -13,6 +13,7 @@ func Find(sound, needle []int16) (at int, correlation float64) {
 	return find(floats(sound), floats(needle))
 }
 
+//go:norace
 func find(x, y []float64) (at int, best float64) {
 	if len(y) == 0 || len(y) > len(x) {
 		return 0, 0
@@ -46,6 +47,7 @@ func find(x, y []float64) (at int, best float64) {
 	return at, max(-1, min(1, best))
 }
 
+//go:norace
 func floats(pcm []int16) []float64 {
 	f := make([]float64, len(pcm))
 	for i, v := range pcm {
@@ -63,6 +65,8 @@ func floats(pcm []int16) []float64 {
 // Half seconds, since a jitter buffer may drop or insert some milliseconds in
 // between: each is looked for within 100 ms of where delay puts it. Sound above
 // 4 kHz does not count.
+//
+//go:norace
 func Similarity(heard, said []int16) (correlation float64, delay time.Duration) {
 	const window, around = 4000, 800 // at 8 kHz: 500 and 100 ms
 	x, y := decimate(heard), decimate(said)
@@ -111,6 +115,8 @@ func Similarity(heard, said []int16) (correlation float64, delay time.Duration) 
 }
 
 // decimate goes from 48 to 8 kHz with a windowed sinc.
+//
+//go:norace
 func decimate(pcm []int16) []float64 {
 	const factor, half = 6, 36
 	var taps [2*half + 1]float64

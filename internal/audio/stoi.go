@@ -14,6 +14,8 @@ import (
 // ms, averaged over all of them in which the clean speech is not silent. Above
 // 0.75 or so everything is understood, below 0.5 hardly anything. clean and
 // heard are 48 kHz mono, aligned, and of the same length.
+//
+//go:norace
 func STOI(clean, heard []int16) float64 {
 	x, y := to10k(clean), to10k(heard)
 	x, y = dropSilence(x, y)
@@ -55,6 +57,7 @@ const (
 	stoiBands = 15
 )
 
+//go:norace
 func to10k(pcm []int16) []float64 {
 	r, err := mixer.NewResampler(48000, 10000, 1)
 	if err != nil {
@@ -73,6 +76,8 @@ func hann(i int) float64 { return 0.5 - 0.5*math.Cos(2*math.Pi*float64(i+1)/(sto
 
 // dropSilence takes out the frames in which the clean speech is more than 40 dB
 // below its loudest, and puts the others together again.
+//
+//go:norace
 func dropSilence(x, y []float64) (a, b []float64) {
 	var energies []float64
 	most := 0.0
@@ -102,6 +107,8 @@ func dropSilence(x, y []float64) (a, b []float64) {
 }
 
 // bands are the third-octave magnitudes of each frame.
+//
+//go:norace
 func bands(x []float64) (out [][stoiBands]float64) {
 	var from, to [stoiBands]int
 	for j := range stoiBands {
@@ -129,6 +136,8 @@ func bands(x []float64) (out [][stoiBands]float64) {
 }
 
 // likeness is the correlation of two series about their means.
+//
+//go:norace
 func likeness(a, b []float64) float64 {
 	var ma, mb float64
 	for i := range a {

@@ -12,6 +12,9 @@ import (
 // The measure is 1 for the same, falls with noise (of which a fifth is in the
 // 5 kHz that it looks at), and is low for something else.
 func TestSTOI(t *testing.T) {
+	if raceEnabled {
+		t.Skip("ten times slower with the race detector, and of one goroutine")
+	}
 	clean := speech.PCM("alice")[:5*48000]
 	if v := STOI(clean, clean); v < 0.9999 {
 		t.Errorf("of itself %.4f", v)

@@ -26,6 +26,7 @@ func (e *ear) likeness(said []int16) float64 {
 	return 0
 }
 
+//go:norace
 func corr(a, b []int16) float64 {
 	var ab, aa, bb float64
 	for i := 0; i < len(a); i += 3 {

@@ -19,6 +19,8 @@ func whistle(hz float64) []int16 {
 }
 
 // toneLevel is how much of a frequency is in a sound, in dB below a full-scale tone.
+//
+//go:norace
 func toneLevel(pcm []int16, hz float64) float64 {
 	var re, im float64
 	for i, v := range pcm {

@@ -140,10 +140,19 @@ func gilbert(seed uint64, share float64) func(int) bool {
 	}
 }
 
+// skipUnderRace leaves what only calculates, at length, to the run without the race
+// detector.
+func skipUnderRace(t *testing.T) {
+	if raceEnabled {
+		t.Skip("ten times slower with the race detector, and of one goroutine")
+	}
+}
+
 // Speech of which 30 % is lost in bursts is still followed: STOI against what
 // all packets would have sounded like, beside decoding what comes without a
 // buffer.
 func TestBurstLossIsFollowed(t *testing.T) {
+	skipUnderRace(t)
 	for _, loss := range []float64{0.1, 0.3} {
 		var ours, silent, concealed, share float64
 		voices := []string{"alice", "bob", "erin"}

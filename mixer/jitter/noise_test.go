@@ -126,10 +126,8 @@ func TestMovedFrames(t *testing.T) {
 // The clock of a sender may be wrong by 500 parts in a million for an hour: the
 // delay stays, and what is cut or stretched is what the clocks differ by.
 func TestDriftForAnHour(t *testing.T) {
-	length := time.Hour
-	if raceEnabled {
-		length /= 12
-	}
+	skipUnderRace(t)
+	const length = time.Hour
 	for _, drift := range []float64{500, -500} {
 		s := scene{
 			length: length, units: 8, pull: 20 * time.Millisecond, pullWait: uniform(0),

@@ -261,11 +261,9 @@ func positive(delays []time.Duration) (out []time.Duration) {
 // The buffer is never more than 10 ms worse than the best constant delay at an
 // equal share of late packets, and better on networks that come in bursts.
 func TestOptimum(t *testing.T) {
+	skipUnderRace(t)
 	for _, tr := range traces {
 		for seed := range uint64(2) {
-			if raceEnabled && seed > 0 {
-				continue
-			}
 			delays := tr.delay(rand.New(rand.NewPCG(seed, 2)), 9000)
 			a := adaptive(t, delays)
 			delays = audible(delays)

@@ -312,21 +312,17 @@ func (t *track) describe(flow uint64) *signal.Track {
 // publish lets a device send a track into the room it is in.
 func (s *Server) publish(d *device, req *signal.Publish) (*signal.Track, error) {
 	s.mu.Lock()
-	c, err := s.mayPublish(d, req)
+	_, err := s.mayPublish(d, req)
 	s.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	info := hooks.TrackInfo{CallID: req.CallID, UserID: d.userID, Video: req.Kind == signal.KindVideo}
-	bound := s.bindPacketHooks(info)
-	var processors []*pcmHook
-	if c.world == nil { // which does not mix
-		processors = s.bindProcessors(info)
-	}
+	bound, processors := s.bindPacketHooks(info), s.bindProcessors(info)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err = s.mayPublish(d, req)
+	c, err := s.mayPublish(d, req)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (p *path) take(sess transport.Session, s *spoken, v *audience.Voice, out tr
 	select {
 	case p.queue <- it:
 	default: // the hooks are too slow
-		p.w.stats.dropped.Add(1)
+		p.t.hooked.Add(1)
 	}
 }
 
@@ -131,7 +131,7 @@ func (p *path) send(r *recoder, it *pathItem) {
 	at := payloadOf(it.buf[:])
 	n := r.recode(binary.BigEndian.Uint16(it.buf[2:]), it.buf[at:it.n], it.buf[at:])
 	if n == 0 {
-		p.w.stats.dropped.Add(1)
+		p.t.hooked.Add(1)
 		return
 	}
 	if p.over() {

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,21 +211,24 @@ func TestWorldTapReceiver(t *testing.T) {
 // bothEars are what is told of the left and the right.
 type bothEars struct {
 	tapped
+	both sync.Mutex
 	left []int16
 }
 
 func (e *bothEars) sound(s hooks.TapSound) {
-	e.mu.Lock()
+	e.both.Lock()
+	defer e.both.Unlock()
 	for i := 0; s.Channels == 2 && i < len(s.PCM); i += 2 {
 		e.left = append(e.left, s.PCM[i])
 	}
-	e.mu.Unlock()
 	e.tapped.sound(s)
 }
 
 // take is what was heard, in blocks that follow each other.
 func (e *bothEars) take(t *testing.T) (left, right []int16) {
 	t.Helper()
+	e.both.Lock()
+	defer e.both.Unlock()
 	_, pcm, times := e.tapped.take()
 	for u, list := range times {
 		for i := 1; i < len(list); i++ {
@@ -234,8 +238,6 @@ func (e *bothEars) take(t *testing.T) (left, right []int16) {
 		}
 		right = pcm[u]
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	left, e.left = e.left, nil
 	if e.odd > 0 || len(left) != len(right) {
 		t.Errorf("%d blocks of another length; %d and %d samples", e.odd, len(left), len(right))

@@ -3,6 +3,8 @@ package engine_test
 import (
 	"testing"
 	"time"
+
+	"github.com/earshotrtc/earshot/internal/bubble"
 )
 
 // BenchmarkNetworkChange prints what is heard of each change of the network,
@@ -13,7 +15,8 @@ func BenchmarkNetworkChange(b *testing.B) {
 		b.Run(n.name, func(b *testing.B) {
 			var worst gap
 			for b.Loop() {
-				up, down := inBubble(b, n.run)
+				var up, down gap
+				bubble.Run(b, func(t *testing.T) { up, down = n.run(t) })
 				worst = gap{
 					silence: max(up.silence, down.silence), made: max(up.made, down.made), back: max(up.back, down.back),
 					grew: max(up.grew, down.grew), settled: max(up.settled, down.settled),
@@ -28,14 +31,4 @@ func BenchmarkNetworkChange(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
-}
-
-// inBubble runs a test inside a benchmark: package synctest takes a *testing.T
-// only.
-func inBubble(b *testing.B, run func(*testing.T) (gap, gap)) (up, down gap) {
-	any := func(_, _ string) (bool, error) { return true, nil }
-	if !testing.RunTests(any, []testing.InternalTest{{Name: b.Name(), F: func(t *testing.T) { up, down = run(t) }}}) {
-		b.FailNow()
-	}
-	return up, down
 }

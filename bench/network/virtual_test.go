@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"testing"
 	"testing/synctest"
 
 	"go.uber.org/goleak"
+
+	"github.com/earshotrtc/earshot/internal/bubble"
 )
 
 func TestMain(m *testing.M) {
@@ -32,23 +33,16 @@ func virtually[T any](t *testing.T, f func(context.Context) (T, error)) (res T) 
 }
 
 // inVirtual is virtually for benchmarks, of several calls on as many cores as
-// there are: synctest wants a *testing.T, which a benchmark has not.
+// there are.
 func inVirtual[T any](b *testing.B, calls []func(context.Context) (T, error)) []T {
 	results := make([]T, len(calls))
-	var mu sync.Mutex
-	var tests []testing.InternalTest
+	var tests []func(*testing.T)
 	for i, call := range calls {
-		tests = append(tests, testing.InternalTest{Name: fmt.Sprintf("%s-%d", b.Name(), i), F: func(t *testing.T) {
+		tests = append(tests, func(t *testing.T) {
 			t.Parallel()
-			res := virtually(t, call)
-			mu.Lock()
-			defer mu.Unlock()
-			results[i] = res
-		}})
+			results[i] = virtually(t, call)
+		})
 	}
-	all := func(string, string) (bool, error) { return true, nil }
-	if !testing.RunTests(all, tests) {
-		b.Fatal("a call could not be measured; see above")
-	}
+	bubble.Run(b, tests...)
 	return results
 }

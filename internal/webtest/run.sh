@@ -40,7 +40,7 @@ build() {
 
 browser() {
 	build
-	node --test --test-concurrency=3 --test-reporter=spec "$@" test/*.test.js
+	node --test --test-concurrency=2 --test-reporter=spec "$@" test/*.test.js
 }
 
 case ${1-} in

@@ -81,7 +81,7 @@ func TestDemoJSON(t *testing.T) {
 	}
 	checkEvents(t, r.Events, *r.VolumeCallbacks)
 
-	least := 0.7
+	least := 0.5 // on a machine that has much else to do
 	if !inTime {
 		least = 0.3
 	}

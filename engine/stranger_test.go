@@ -305,13 +305,19 @@ func TestStrangerWhenTheCallChanges(t *testing.T) {
 	f.datagram(2, frame)
 	soon(t, "video in an audio call is counted", func() bool { return l.stats("cam").Unwanted == 1 })
 	must(t, l.alice.SwitchMedia(t.Context(), hooks.MediaVideo))
-	l.a.wait(t, "video cam true")
-	f.datagram(2, frame)
-	soon(t, "it is taken in a video call", func() bool { return l.stats("cam").Received == 1 })
+	l.a.wait(t, "video cam true") // a moment before its packets are taken
+	soon(t, "it is taken in a video call", func() bool {
+		f.datagram(2, frame)
+		return l.stats("cam").Received > 0
+	})
 	must(t, l.alice.SwitchMedia(t.Context(), hooks.MediaAudio))
 	l.a.wait(t, "video cam false")
-	f.datagram(2, frame)
-	soon(t, "and no longer", func() bool { return l.stats("cam").Unwanted == 2 })
+	before := l.stats("cam").Unwanted
+	soon(t, "and no longer", func() bool {
+		f.datagram(2, frame)
+		return l.stats("cam").Unwanted > before
+	})
+	received := l.stats("cam").Received
 	f.datagram(1, rtpOf(111, true, 1, 1, 8, []byte{1, 2, 3}))
-	soon(t, "sound goes on", func() bool { return l.stats("cam").Received == 2 })
+	soon(t, "sound goes on", func() bool { return l.stats("cam").Received == received+1 })
 }

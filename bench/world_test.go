@@ -49,16 +49,18 @@ const (
 	deadline   = 20 * time.Millisecond
 )
 
-// moment is where everybody was from a time on.
+// moment is where everybody was from a time on. Until told, which is when Move
+// returned, in Unix nanoseconds, the world need not know of it.
 type moment struct {
-	at  time.Time
-	pos [][2]float32
+	at   time.Time
+	told atomic.Int64
+	pos  [][2]float32
 }
 
 // A village is the game and what it has measured.
 type village struct {
 	side    float32
-	record  atomic.Pointer[[]moment] // of the last ten seconds, the newest last
+	record  atomic.Pointer[[]*moment] // of the last ten seconds, the newest last
 	numbers map[string]int
 	due     []sendTimes // by player
 
@@ -124,7 +126,7 @@ func (v *village) heard(receiver, talker int, timestamp uint32, arrival time.Tim
 		if x*x+y*y <= worldRange*worldRange {
 			return
 		}
-		if said.Sub(rec[i].at) > worldTick+deadline {
+		if told := rec[i].told.Load(); told != 0 && said.Sub(time.Unix(0, told)) > worldTick+deadline {
 			break
 		}
 	}
@@ -307,16 +309,18 @@ func (v *village) walk(ctx context.Context, w *engine.World, players []engine.Pl
 			move[i].Forward = mixer.Vector{float32(cos), float32(sin)}
 			pos[i] = [2]float32{p[0], p[1]}
 		}
-		var rec []moment
+		var rec []*moment
 		if old := v.record.Load(); old != nil {
 			rec = append(rec, (*old)[max(0, len(*old)-299):]...)
 		}
-		rec = append(rec, moment{time.Now(), pos})
+		now := &moment{at: time.Now(), pos: pos}
+		rec = append(rec, now)
 		v.record.Store(&rec)
 		began := time.Now()
 		if err := w.Move(move); err != nil {
 			panic(err)
 		}
+		now.told.Store(time.Now().UnixNano())
 		inMove.Add(int64(time.Since(began)))
 		<-tick.C
 	}

@@ -102,8 +102,9 @@ type Drop struct {
 }
 
 // Snapshot returns what the server does and has done. It may be called from any
-// goroutine, from hooks and callbacks too, but not from the Logger's handler. It takes about a microsecond for each session and track, and
-// holds the media path up nowhere.
+// goroutine, from hooks and callbacks too, but not from the Logger's handler. It
+// takes about a microsecond for each session and track, and holds the media path up
+// nowhere.
 func (s *Server) Snapshot() Snapshot {
 	out := Snapshot{Mix: s.MixStats(), Rooms: map[hooks.RoomMode]int{hooks.ModeForward: 0, hooks.ModeMix: 0, RoomWorld: 0}}
 	s.mu.Lock()
@@ -174,7 +175,7 @@ func (s *Server) addUp(out *Snapshot) {
 		sum.worlds.add(w)
 	}
 	m.mu.Unlock()
-	sum.worlds.show(&out.Worlds)
+	sum.worlds.show(&out.Worlds.WorldStats)
 
 	net := &sum.sessions
 	out.Network.Received = transport.Traffic{Packets: net.PacketsReceived, Bytes: net.BytesReceived}

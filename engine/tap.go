@@ -64,8 +64,8 @@ func newTap(r *room, name, userID string) *tap {
 	}
 }
 
-// startTap puts a tap on a call or a world. make is called with Server.mu held and returns
-// what its goroutine runs.
+// startTap puts a tap on a call or a world. make is called with Server.mu held and
+// returns what its goroutine runs.
 func (s *Server) startTap(callID, userID, name string, make func(r *room, tp *tap) (run func(), err error)) (hooks.Tap, error) {
 	if userID != "" {
 		if err := signal.CheckUserID(userID); err != nil {

@@ -386,25 +386,34 @@ func (p *playerRules) set(a *audience.Audience) {
 // ended the call. Errors: an *Error if one is not in it, and then nobody is
 // taken out.
 func (w *World) Leave(userIDs ...string) error {
+	_, err := w.leave(userIDs)
+	return err
+}
+
+// leave is Leave, and returns who they were.
+func (w *World) leave(userIDs []string) ([]*member, error) {
 	w.srv.mu.Lock()
 	defer w.srv.mu.Unlock()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	list, err := w.find(userIDs)
-	if err != nil {
-		return err
+	if err == nil {
+		w.drop(list)
 	}
-	w.drop(list)
-	return nil
+	return list, err
 }
 
 // Kick is Leave, and signs those users out (Server.Kick), with words for the log.
+// A sound is no user: it ends, and whoever has its name stays signed in.
 func (w *World) Kick(why string, userIDs ...string) error {
-	if err := w.Leave(userIDs...); err != nil {
+	list, err := w.leave(userIDs)
+	if err != nil {
 		return err
 	}
-	for _, u := range userIDs {
-		w.srv.Kick(u, why) // or they are not signed in
+	for _, m := range list {
+		if m.sound == nil {
+			w.srv.Kick(m.userID, why) // or they are not signed in
+		}
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (c *worldCounts) add(w *World) {
 	c.busy += time.Duration(s.busy.Load())
 }
 
-func (c *worldCounts) show(out *WorldsStats) {
+func (c *worldCounts) show(out *WorldStats) {
 	out.Ticks, out.Busy = c.workedOut, c.busy
 	out.Packets, out.Batches, out.Dropped = c.packets, c.batches, c.full+c.tooLarge+c.behind+c.unchanged
 }

@@ -14,8 +14,8 @@ import (
 // A world's voices are collected as a room's are (see window), and at the
 // window's tick each player is sent those of them that they hear, as one batch.
 // A packet is stored once: what is a receiver's own in it, the number, the
-// marker, gain and pan, is written into it just before it is copied to their
-// session.
+// marker, gain and pan, is written into a worker's copy of the batch just before it
+// is copied to their session; see worldsend.go.
 
 const (
 	// spaceExtension is the identifier of the header extension with gain and pan.
@@ -65,10 +65,6 @@ type worldCounters struct {
 	talkers, voices             atomic.Int64  // now
 }
 
-func (s *worldCounters) dropped() uint64 {
-	return s.full.Load() + s.tooLarge.Load() + s.behind.Load() + s.unchanged.Load()
-}
-
 // WorldStats counts what a world does.
 type WorldStats struct {
 	// Players are in the world, of whom Connected are signed in; Talkers talked
@@ -95,9 +91,10 @@ func (w *World) Stats() WorldStats {
 	st := WorldStats{
 		Players: len(w.members) - len(w.sounds), Talkers: int(w.stats.talkers.Load()), Voices: int(w.stats.voices.Load()),
 		Announced: int(w.announced.Load()),
-		Ticks:     w.stats.workedOut.Load(), Busy: time.Duration(w.stats.busy.Load()),
-		Packets: w.stats.packets.Load(), Batches: w.stats.batches.Load(), Dropped: w.stats.dropped(),
 	}
+	var c worldCounts
+	c.add(w)
+	c.show(&st)
 	for _, m := range w.members {
 		if m.seat.Load() != nil {
 			st.Connected++
@@ -143,15 +140,16 @@ func (w *World) hold(t *track, n int, arrival time.Time) {
 		b.first = append(b.first, 0)
 	}
 	s := spoken{m: m, t: t, from: int32(len(b.bytes)), seq: t.header.SequenceNumber, marker: t.header.Marker, arrival: arrival}
-	// The fixed header, RFC 8285 section 4.2 one-byte extensions, the payload.
-	b.bytes = append(b.bytes, t.buf[:12]...)
+	// The fixed header, RFC 8285 section 4.2 one-byte extensions, the payload: see
+	// payloadOf.
+	b.bytes = append(b.bytes, t.buf[:fixedHeader]...)
 	b.bytes[s.from] |= 1 << 4
 	if t.level.tells {
 		b.bytes = append(b.bytes, 0xBE, 0xDE, 0, 2, levelExtension<<4, t.level.told, spaceExtension<<4|1, 0, 0, 0, 0, 0)
-		s.space = s.from + 12 + 4 + 3
+		s.space = s.from + fixedHeader + 4 + 3
 	} else {
 		b.bytes = append(b.bytes, 0xBE, 0xDE, 0, 1, spaceExtension<<4|1, 0, 0, 0)
-		s.space = s.from + 12 + 4 + 1
+		s.space = s.from + fixedHeader + 4 + 1
 	}
 	b.bytes = append(b.bytes, t.buf[t.payload:n]...)
 	s.to = int32(len(b.bytes))
@@ -466,9 +464,8 @@ func (w *World) unpublish(t *track) {
 // dropTrack is unpublish with mu held, too.
 func (w *World) dropTrack(t *track) {
 	t.member.track.CompareAndSwap(t, nil)
-	if r := w.call.room; slices.Contains(r.tracks, t) {
-		r.tracks = slices.DeleteFunc(r.tracks, func(x *track) bool { return x == t })
-	}
+	r := w.call.room
+	r.tracks = without(r.tracks, t)
 	t.close()
 	w.ended.Store(true)
 	w.tick.start()

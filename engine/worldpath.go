@@ -148,4 +148,6 @@ func (p *path) send(r *recoder, it *pathItem) {
 
 // payloadOf is where the payload of a world's packet begins: after the fixed header
 // and extensions, which it always has. See World.hold.
-func payloadOf(packet []byte) int { return 16 + 4*int(binary.BigEndian.Uint16(packet[14:])) }
+func payloadOf(packet []byte) int {
+	return fixedHeader + 4 + 4*int(binary.BigEndian.Uint16(packet[fixedHeader+2:]))
+}

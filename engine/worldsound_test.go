@@ -249,6 +249,11 @@ func TestWorldSoundEnds(t *testing.T) {
 			return nil
 		}}, func() {}, io.ErrClosedPipe)
 		ends("it leaves", engine.PlayConfig{}, func() { must(t, w.Leave("sound")) }, nil)
+		p.dial(t, "sound") // a user of that name, elsewhere
+		ends("it is kicked", engine.PlayConfig{}, func() { must(t, w.Kick("enough", "sound")) }, nil)
+		if got := p.srv.Online("sound"); len(got) != 1 {
+			t.Error("a user with the sound's name was signed out")
+		}
 		ends("whom it is on", engine.PlayConfig{On: "ben"}, func() { must(t, w.Leave("ben")) }, nil)
 		ends("its world", engine.PlayConfig{}, func() { must(t, w.Close()) }, nil)
 	})

@@ -65,6 +65,9 @@ func TestDemoJSON(t *testing.T) {
 	t.Parallel() // with TestNoServer, which only waits
 	dir := filepath.Join(t.TempDir(), "new", "directory")
 	r, inTime := demoJSON(t, dir)
+	if inTime && slices.ContainsFunc(heardIn(t, r), func(h heard) bool { return h.right < 0.7 }) { // what plays was late, perhaps
+		r, inTime = demoJSON(t, dir)
+	}
 	if r.SetupMS == nil || r.DurationS == nil || r.Received == nil || r.Lost == nil || r.VolumeCallbacks == nil ||
 		r.MouthToEarMS.P50 == nil || r.MouthToEarMS.P99 == nil {
 		t.Fatalf("fields are missing: %+v", r)
@@ -81,27 +84,39 @@ func TestDemoJSON(t *testing.T) {
 	}
 	checkEvents(t, r.Events, *r.VolumeCallbacks)
 
-	least := 0.5 // on a machine that has much else to do
+	least := 0.7
 	if !inTime {
 		least = 0.3
 	}
-	for _, c := range []struct{ path, wants, not string }{
-		{r.OutputWAV.A, "bob", "alice"},
-		{r.OutputWAV.B, "alice", "bob"},
-	} {
-		if filepath.Dir(c.path) != dir {
-			t.Errorf("%s is not in %s", c.path, dir)
+	for _, h := range heardIn(t, r) {
+		if filepath.Dir(h.path) != dir {
+			t.Errorf("%s is not in %s", h.path, dir)
 		}
-		heard, err := audio.Load(c.path)
+		if h.right < least || h.wrong > h.right-0.2 {
+			t.Errorf("%s is like %s by %.2f, like %s by %.2f", filepath.Base(h.path), h.wants, h.right, h.not, h.wrong)
+		}
+	}
+}
+
+// heard is how much a file of the demo's is like what it should have, and like what
+// it should not.
+type heard struct {
+	path, wants, not string
+	right, wrong     float64
+}
+
+func heardIn(t *testing.T, r jsonReport) []heard {
+	list := []heard{{path: r.OutputWAV.A, wants: "bob", not: "alice"}, {path: r.OutputWAV.B, wants: "alice", not: "bob"}}
+	for i := range list {
+		h := &list[i]
+		pcm, err := audio.Load(h.path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		right, _ := audio.Similarity(heard, speech.PCM(c.wants))
-		wrong, _ := audio.Similarity(heard, speech.PCM(c.not))
-		if right < least || wrong > right-0.2 {
-			t.Errorf("%s is like %s by %.2f, like %s by %.2f", filepath.Base(c.path), c.wants, right, c.not, wrong)
-		}
+		h.right, _ = audio.Similarity(pcm, speech.PCM(h.wants))
+		h.wrong, _ = audio.Similarity(pcm, speech.PCM(h.not))
 	}
+	return list
 }
 
 // checkEvents looks at the callbacks of both users of the demo together.

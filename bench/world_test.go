@@ -31,7 +31,7 @@ import (
 // speech that was encoded beforehand. The game says 30 times a second where all
 // of them are. Every packet that anybody gets is checked: the talker was in range
 // by the game's own record, between a tick and 20 ms before its frame was due and
-// its arrival. Ten of the players are whole clients that decode what they hear.
+// its arrival; where players are counts as said when Move has returned. Ten of the players are whole clients that decode what they hear.
 //
 // A deadline is kept when a packet is with its receiver 20 ms after its frame
 // was due. Everything runs in this process: the talkers, the server, and all who

@@ -40,6 +40,12 @@ export class Call {
     this.#dialled = distinct(dialled, this.#self);
   }
 
+  /** It is in the room, or is not let in. */
+  asked() {
+    this.#askedAt = 0;
+    this.#dialled = [];
+  }
+
   /**
    * Carries out what the server says.
    * @param {Checked} event
@@ -65,6 +71,7 @@ export class Call {
       this.state = structuredClone(state);
       entry.before = (r) => r.begin(state, byHost);
     }
+    if (event.type === "entered") this.asked();
     this.#update(event, now);
     entry.after = this.#shown();
     return { before, now, entry };

@@ -64,7 +64,7 @@ export class Core {
       lost: (reason) => this.#lost(reason),
       over: (code, message, endReason) => {
         this.#over(new CallError(code, message), endReason);
-        this.error(code, `${message}; signing in again`);
+        if (!this.leaving) this.error(code, `${message}; signing in again`);
       },
       ended: (code, message, kicked) => this.#ended(code, message, kicked),
       refresh: async () => {
@@ -90,6 +90,7 @@ export class Core {
     const { url, certificateHashes, sdkAppID, userID, userSig, agent, refresh, autoMicrophone } = this.config;
     const saved = (this.#saved = await this.#store.open());
     this.publishing.micMuted = this.call.micMuted = saved?.micMuted ?? !autoMicrophone;
+    if (saved?.micMuted) this.media.setMicMute(true);
     try {
       await this.#link.start({
         t: "start",
@@ -124,6 +125,7 @@ export class Core {
 
   /** @param {import("./net/messages.js").Welcome} welcome @param {number} epoch */
   #welcome(welcome, epoch) {
+    if (this.why) return; // it was on its way
     this.#token = welcome.token;
     this.#windowMS = welcome.windowMS;
     const saved = this.#saved;
@@ -148,7 +150,6 @@ export class Core {
     for (const trackID of saved.own) quietly(this.requests.send("unpublish", { trackID }));
     for (const trackID of saved.shown) quietly(this.requests.send("subscribe", { trackID, on: false }));
     if (seat.phase !== "in") return;
-    this.media.setMicMute(this.publishing.micMuted);
     const video = seat.info.media === MediaType.Video;
     this.publishing.enter(seat.info.callID, video, video && saved.camera);
   }
@@ -224,6 +225,7 @@ export class Core {
       console.error("earshot:", err);
     }
     await this.#link.close();
+    this.#store.close();
   }
 
   // What the server says.

@@ -2,7 +2,7 @@
 
 import { bad } from "./check.js";
 import { Client } from "./client.js";
-import { CallError, Code } from "./codes.js";
+import { asCallError, CallError, Code } from "./codes.js";
 import { checkConfig } from "./config.js";
 import { Core } from "./core.js";
 import { whyUnsupported } from "./support.js";
@@ -44,7 +44,13 @@ import { whyUnsupported } from "./support.js";
  * @param {Parts} parts
  */
 export async function dialWith(config, parts) {
-  const core = new Core(checkConfig(config), parts);
+  const checked = checkConfig(config);
+  let core;
+  try {
+    core = new Core(checked, parts);
+  } catch (err) { // such as a worker of another origin
+    throw asCallError(err);
+  }
   await core.start();
   return new Client(core);
 }
@@ -64,10 +70,19 @@ export async function dial(config) {
   return dialWith(config, {
     worker: () => new Worker(checked.workerURL ?? new URL("./worker.js", import.meta.url), { type: "module", name: "earshot" }),
     media: (env) => new Media(env),
-    storage: checked.storageKey ? sessionStorage : null,
+    storage: checked.storageKey ? storage() : null,
     locks: navigator.locks,
     network: window,
   });
+}
+
+/** The tab's storage; null where the person lets pages keep nothing. */
+function storage() {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
 }
 
 /** @type {Client | null} */

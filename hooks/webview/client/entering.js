@@ -65,6 +65,7 @@ export class Entering {
     try {
       await this.#requests.send(type, { ...body, privateMapKey: key || undefined, receive: this.receive || undefined });
     } catch (err) {
+      this.#call.asked();
       this.#failed(type, asCallError(err));
       throw err;
     }

@@ -110,7 +110,7 @@ export class Publishing {
     this.#changed();
     const t = this.#micTrack;
     if (t) await this.#requests.send("mute", { trackID: t.trackID, muted });
-    else if (!muted && !this.#autoMicrophone && this.#callID) await this.#firstMicrophone();
+    else if (!muted && this.#callID) await (this.#autoMicrophone ? this.retryMicrophone() : this.#firstMicrophone());
   }
 
   async #firstMicrophone() {

@@ -39,6 +39,8 @@ export class Store {
   #user;
   #log;
   #lock = "";
+  /** Gives the lock back. @type {(() => void) | null} */
+  #release = null;
 
   /**
    * @param {Area | null} area null keeps nothing
@@ -60,11 +62,20 @@ export class Store {
    */
   async open() {
     if (!this.#area) return null;
-    let saved = this.#load();
-    if (saved && !(await takeLock(this.#locks, saved.lock, lockWait))) saved = null;
-    this.#lock = saved?.lock ?? crypto.randomUUID();
-    if (!saved) await takeLock(this.#locks, this.#lock, lockWait);
-    return saved;
+    const saved = this.#load();
+    if (saved) this.#release = await takeLock(this.#locks, saved.lock, lockWait);
+    if (saved && this.#release) {
+      this.#lock = saved.lock;
+      return saved;
+    }
+    this.#lock = crypto.randomUUID();
+    this.#release = await takeLock(this.#locks, this.#lock, lockWait);
+    return null;
+  }
+
+  /** The client has ended: another of this page may go on with what is kept. */
+  close() {
+    this.#release?.();
   }
 
   /** What is another's, or malformed, is thrown away. @returns {Stored | null} */
@@ -133,8 +144,8 @@ function isCall(seat, state) {
 }
 
 /**
- * Takes a lock for as long as the page lives, to tell a page that is loaded
- * again from a second tab with the same storage.
+ * Takes a lock, to tell a page that is loaded again from a second tab with the
+ * same storage.
  * @param {LockManager | undefined} locks of the browser; without them it is taken to be free
  * @param {string} name
  * @param {number} waitMS for how long the page before may still hold it

@@ -2,7 +2,7 @@
 // often as it takes.
 
 import { asCallError, CallError, Code } from "../codes.js";
-import { Connection } from "./connection.js";
+import { CloseCode, Connection } from "./connection.js";
 import { checkMessage } from "./messages.js";
 
 export const dialTimeout = 5000;
@@ -134,7 +134,7 @@ export class Dialer {
       if (m.type !== "welcome") throw new CallError(Code.ServerFailed, `the server answered the sign-in with ${m.type}`);
       return { conn, welcome: m.body };
     } catch (err) {
-      conn.close();
+      conn.close(CloseCode.Replaced, "not adopted"); // 0 would be taken for a page that is closed
       throw err;
     }
   }

@@ -2,6 +2,7 @@
 // what the types say. Fields that are not known are left behind.
 
 import { checkRoomID, isCallID, isCount, isMedia, isUserID } from "../check.js";
+import { Code } from "../codes.js";
 
 /**
  * @typedef {object} Track
@@ -48,6 +49,9 @@ import { checkRoomID, isCallID, isCount, isMedia, isUserID } from "../check.js";
  */
 
 /** @typedef {{version: number, token: string, windowMS: number, received: number, resumed: boolean, bundles: boolean}} Welcome */
+
+/** The latest time that a Date takes. */
+const maxTime = 8.64e15;
 
 /** A body is not what its type wants. */
 class MalformedError extends Error {}
@@ -156,6 +160,21 @@ function track(v) {
   };
 }
 
+/** What a result says. @param {Record<string, unknown>} b */
+function answer(b) {
+  const { records = [] } = b;
+  want(Array.isArray(records) && records.length <= 100, "records is no list");
+  return {
+    code: code(b.code),
+    message: text(b.message, "message"),
+    callID: b.callID === undefined || b.callID === "" ? undefined : callID(b.callID),
+    track: b.track === undefined ? undefined : track(b.track),
+    info: b.info === undefined ? undefined : info(b.info),
+    records: b.records === undefined ? undefined : records.map(record),
+    next: text(b.next, "next", 200),
+  };
+}
+
 /** @param {unknown} v @returns {CallRecord} */
 function record(v) {
   const b = fields(v);
@@ -168,7 +187,7 @@ function record(v) {
     media: media(b.media),
     result: count(b.result, "result", 255),
     reason: count(b.reason, "reason", 255),
-    beganMS: count(b.beganMS, "beganMS"),
+    beganMS: count(b.beganMS, "beganMS", maxTime),
     durationMS: count(b.durationMS, "durationMS"),
   };
 }
@@ -209,18 +228,13 @@ const readers = {
   pong: (b) => ({ t: typeof b.t === "number" ? b.t : 0 }),
   /** @param {Record<string, unknown>} b @returns {Result} */
   result: (b) => {
-    const { records = [] } = b;
-    want(Array.isArray(records) && records.length <= 100, "records is no list");
-    return {
-      re: count(b.re, "re"),
-      code: code(b.code),
-      message: text(b.message, "message"),
-      callID: b.callID === undefined || b.callID === "" ? undefined : callID(b.callID),
-      track: b.track === undefined ? undefined : track(b.track),
-      info: b.info === undefined ? undefined : info(b.info),
-      records: b.records === undefined ? undefined : records.map(record),
-      next: text(b.next, "next", 200),
-    };
+    const re = count(b.re, "re");
+    try {
+      return { re, ...answer(b) };
+    } catch (err) { // who asked is not to wait for ever
+      if (!(err instanceof MalformedError)) throw err;
+      return { re, code: Code.Failed, message: `the server's answer is malformed: ${err.message}` };
+    }
   },
   /** @param {Record<string, unknown>} b */
   quality: (b) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { dialWith } from "../dial.js";
 import { Area, FakeServer, page, settle, tell } from "./page.js";
 
 const entered = (media = 1, userIDs = []) => ["entered", { callID: "c", inviter: "alice", media, userIDs }];
@@ -78,6 +79,69 @@ test("a microphone that cannot be opened is told, and the call goes on", async (
   await tell(p, entered());
   assert.deepEqual(p.take().at(-1), ["onError", -1302, "microphone: denied"]);
   assert.equal(p.server.last.of("publish").length, 0);
+});
+
+test("unmuting tries a microphone again that could not be opened", async (t) => {
+  const fail = { openMicrophone: "denied" };
+  const p = await page(t, { fail });
+  await tell(p, entered());
+  await p.client.setMicMute(true);
+  await assert.rejects(p.client.setMicMute(false), { code: -1302 });
+  delete fail.openMicrophone;
+  await p.client.setMicMute(true);
+  await p.client.setMicMute(false);
+  assert.deepEqual(p.server.last.of("publish").map((m) => m.body.muted), [false]);
+});
+
+test("whom one called is not waited for in the next room", async (t) => {
+  const p = await page(t);
+  await p.client.call("bob", 1);
+  await tell(p, entered());
+  assert.deepEqual(p.client.callState().invited, ["bob"]);
+  await tell(p, ["callEnd", { callID: "c", reason: 3 }]);
+  p.take();
+  await tell(p, ["entered", { callID: "w", inviter: "", media: 1 }]);
+  assert.deepEqual(p.client.callState().invited, []);
+  assert.deepEqual(p.take(), [["onEnterRoom", 1]]);
+});
+
+test("a client that has ended stays so, whatever was on its way", async (t) => {
+  const p = await page(t);
+  await p.client.destroy();
+  p.fromWorker({ t: "welcome", epoch: 1, welcome: { version: 1, token: "ab", windowMS: 1, received: 0, resumed: true, bundles: true } });
+  assert.equal(p.client.connection, "closed");
+  await assert.rejects(p.client.userInfo("bob"), { name: "CallError" });
+});
+
+test("what the browser refuses is a CallError, too", async () => {
+  const worker = () => { throw new DOMException("another origin", "SecurityError"); };
+  const config = { url: "https://127.0.0.1:1/earshot", sdkAppID: 1, userID: "alice", userSig: "s" };
+  await assert.rejects(dialWith(config, { worker, media: () => assert.fail(), storage: null }), { name: "CallError", message: "another origin" });
+});
+
+/** Locks of a browser. */
+class Locks {
+  held = new Set();
+  async request(name, { signal }, f) {
+    if (this.held.has(name)) await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    this.held.add(name);
+    await f();
+    this.held.delete(name);
+  }
+}
+
+test("what was muted before the page was loaded again is muted in the next call; an ended client keeps no lock", async (t) => {
+  const storage = new Area();
+  const server = new FakeServer();
+  const one = await page(t, { server, storage, config: { storageKey: "k" } });
+  await one.client.setMicMute(true);
+  const locks = new Locks();
+  const two = await page(t, { server, storage: new Area(storage), config: { storageKey: "k" }, locks });
+  assert.deepEqual(two.media, [["setMicMute", true]]);
+  assert.equal(locks.held.size, 1);
+  await two.client.destroy();
+  await settle();
+  assert.equal(locks.held.size, 0);
 });
 
 test("a page that is loaded again goes on with its call", async (t) => {

@@ -48,8 +48,13 @@ test("bodies are checked, and what is not known is left behind", () => {
     ["trackAdded", { ...track, flow: 0 }], ["trackAdded", { ...track, kind: "text" }], ["trackAdded", { ...track, userID: "<b>" }],
     ["trackAdded", { ...track, ssrc: 2 ** 32 }], ["trackAdded", { ...track, spaceExtension: 15 }], ["trackAdded", { ...track, mix: true, kind: "video" }], ["trackAdded", null],
     ["userEnter", { callID: "", userID: "bob" }], ["userEnter", { callID: "c".repeat(65), userID: "bob" }], ["userEnter", []],
-    ["callEnd", { callID: "c", reason: "x" }], ["result", { re: 1, records: 5 }], ["result", { re: 1, track: {} }],
+    ["callEnd", { callID: "c", reason: "x" }], ["result", { re: -1 }],
     ["welcome", { version: 2, token: "a" }], ["welcome", { version: 1, token: "<script>" }], ["shift", { trackID: 1, samples: 0 }],
     ["invited", { callID: "c", sponsor: "bob", inviter: "bob", media: 3 }], ["toString", {}], ["__proto__", {}], ["dance", {}],
   ]) assert.equal(typeof checkMessage({ type, body }), "string", `${type} ${JSON.stringify(body)}`);
+  // Who asked hears of it.
+  const record = { callID: "c", inviter: "bob", media: 1, beganMS: 8.64e15 + 1 };
+  for (const what of [{ records: 5 }, { track: {} }, { code: 0.5 }, { records: [record] }]) {
+    assert.equal(checkMessage({ type: "result", body: { re: 1, ...what } }).body.code, -1, JSON.stringify(what));
+  }
 });

@@ -13,12 +13,12 @@ export class Area extends Map {
   removeItem(k) { this.delete(k); }
 }
 
-export async function page(t, { server = new FakeServer(), config = {}, storage = new Area(), fail = {} } = {}) {
+export async function page(t, { server = new FakeServer(), config = {}, storage = new Area(), fail = {}, locks = undefined } = {}) {
   const log = [];
   const listener = new Proxy({}, { get: (_, name) => (...args) => void log.push([name, ...args]) });
   const media = [];
   const worker = [];
-  let emit;
+  let emit, page;
   const client = await dialWith({
     url: "https://127.0.0.1:1/earshot", sdkAppID: 1, userID: "alice", userSig: "s", listener, ...config,
   }, {
@@ -28,17 +28,18 @@ export async function page(t, { server = new FakeServer(), config = {}, storage 
         onmessage: null, onerror: null, terminate: () => {},
         postMessage: (m) => queueMicrotask(() => self.onmessage?.({ data: structuredClone(m) })),
       };
+      page = outer;
       new Host(self, () => fakeWorkerMedia(worker), server.open);
       return outer;
     },
     media: (env) => ((emit = env.emit), fakeMedia(media, fail)),
-    storage,
+    storage, locks,
   });
   t.after(() => client.destroy());
   await settle();
   const take = () => log.splice(0).filter((x) => x[0] !== "onConnectionState");
   take();
-  return { client, server, storage, media, worker, take, emit: (e) => emit(e), names: () => take().map((x) => x[0]) };
+  return { client, server, storage, media, worker, take, emit: (e) => emit(e), fromWorker: (m) => page.onmessage({ data: m }), names: () => take().map((x) => x[0]) };
 }
 
 function fakeWorkerMedia(done) {

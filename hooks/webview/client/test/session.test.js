@@ -106,6 +106,17 @@ test("resumes after silence: what was missed comes once, what is unanswered goes
   assert.deepEqual(told.filter((x) => x[0] === "welcome").at(-1), ["welcome", true, 1]);
 });
 
+test("an attempt that is not answered is not taken for a page that is closed", async (t) => {
+  const { server } = await session(t);
+  server.mood = "silent";
+  server.last.break();
+  await settle();
+  const attempt = server.last;
+  assert.equal(attempt.of("resume").length, 1);
+  await pass(6000, 500);
+  assert.equal(attempt.closedWith.closeCode, 0x106);
+});
+
 test("asks where the server is before it dials again", async (t) => {
   let asked = 0;
   const refresh = async () => ({ url: `https://127.0.0.1:2/${++asked}`, certificateHashes: [], userSig: "new" });

@@ -72,7 +72,6 @@ export class Core {
         if (!fresh) throw new Error("no address");
         return fresh;
       },
-      ask: (type, body) => this.requests.send(type, body),
       media: (msg) => this.media.onMessage(msg),
       log: logText,
     });

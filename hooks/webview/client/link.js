@@ -20,7 +20,6 @@ import { asCallError, CallError, Code } from "./codes.js";
  * @property {(code: number, message: string, endReason: number) => void} over
  * @property {(code: number, message: string, kicked: boolean) => void} ended
  * @property {() => Promise<import("./net/session.js").Fresh>} refresh
- * @property {(type: string, body: object) => Promise<import("./net/messages.js").Result>} ask the media's requests
  * @property {(msg: any) => void} media the media's own messages
  * @property {(text: string) => void} log
  */
@@ -135,12 +134,6 @@ export class Link {
         h.refresh().then(
           (fresh) => this.post({ t: "refreshed", fresh, message: "" }),
           (err) => this.post({ t: "refreshed", fresh: null, message: asCallError(err).message }),
-        );
-        return;
-      case "ask":
-        h.ask(msg.type, msg.body).then(
-          (result) => this.post({ t: "answer", id: msg.id, result, code: 0, message: "" }),
-          (err) => this.post({ t: "answer", id: msg.id, result: null, code: asCallError(err).code, message: err.message }),
         );
         return;
       case "stats":

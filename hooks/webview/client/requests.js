@@ -22,10 +22,6 @@ export class Requests {
     this.#post = post;
   }
 
-  get epoch() {
-    return this.#epoch;
-  }
-
   /**
    * Signed in, or resumed by another page than the one that was.
    * @param {number} epoch

@@ -30,12 +30,12 @@ export async function captureAudio(track, post) {
     if (ctx.state === "suspended") ctx.resume().catch(() => {});
     post({ t: "micPort", port: channel.port2 }, [channel.port2]);
   } catch (e) {
-    ctx.close();
+    ctx.close().catch(() => {});
     throw e;
   }
   return () => {
     post({ t: "micEnd" });
-    ctx.close();
+    ctx.close().catch(() => {});
   };
 }
 

@@ -112,11 +112,12 @@ export class Media {
       const source = { track, own: o.track !== undefined, stop: () => {} };
       this.mic = source;
       source.stop = await captureAudio(track, this.post);
+      if (this.mic !== source) return source.stop(); // closed meanwhile
       this.watch("microphone", source, () => this.micEnded(source));
       this.emit({ type: "device", kind: "microphone", problem: fell ? "missing" : "" });
       if (fell) this.emit({ type: "device", kind: "microphone", problem: "" });
     } catch (e) {
-      this.mic = null;
+      this.stop("mic");
       this.emit({ type: "device", kind: "microphone", problem: problemOf(e) });
       throw e;
     }
@@ -175,7 +176,7 @@ export class Media {
       this.emit({ type: "device", kind: "camera", problem: fell ? "missing" : "" });
       if (fell) this.emit({ type: "device", kind: "camera", problem: "" });
     } catch (e) {
-      this.camera = null;
+      this.stop("camera");
       this.emit({ type: "device", kind: "camera", problem: problemOf(e) });
       throw e;
     }
@@ -232,6 +233,7 @@ export class Media {
         });
         this.emit({ type: "device", kind: "screen", problem: "" });
       } catch (e) {
+        this.stop("screen");
         this.emit({ type: "device", kind: "screen", problem: problemOf(e) });
         throw e;
       }
@@ -325,9 +327,9 @@ export class Media {
   }
 
   async devicesChanged() {
-    const { microphones, cameras, speakers } = await listDevices();
-    if (this.closed) return;
-    this.emit({ type: "devices" });
+    const found = await listDevices().catch(() => null);
+    if (!found || this.closed) return;
+    const { microphones, cameras, speakers } = found;
     // One that was missing may be there now.
     if (this.micWanted && !this.mic && microphones.length > 0) this.inTurn(() => this.startMicrophone()).catch(() => {});
     if (this.cameraWanted && !this.camera && cameras.length > 0) this.inTurn(() => this.startCamera()).catch(() => {});

@@ -17,7 +17,7 @@ const REPORT = 12000; // samples
 const FIELDS = 5;
 
 class Playout extends AudioWorkletProcessor {
-  /** @param {{processorOptions: {burst: number, port: MessagePort}}} options */
+  /** @param {{processorOptions: {burst: number}}} options */
   constructor(options) {
     super();
     /** @type {Map<number, {buf: PlayBuffer, space: Space, gain: number, asked: number}>} */

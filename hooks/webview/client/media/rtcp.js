@@ -88,21 +88,6 @@ export function writePLI(ssrc) {
 }
 
 /**
- * A full intra request, with its own count of requests.
- * @param {number} ssrc
- * @param {number} count 8 bits
- */
-export function writeFIR(ssrc, count) {
-  const b = new Uint8Array(20);
-  b[0] = 0x84;
-  b[1] = 206;
-  b[3] = 4;
-  put32(b, 12, ssrc);
-  b[16] = count;
-  return b;
-}
-
-/**
  * A generic NACK of the first n numbers of list, which ascend.
  * @param {number} ssrc
  * @param {Uint16Array | number[]} list

@@ -64,10 +64,11 @@ export class Speaker {
       node.connect(ctx.destination);
       if (this.sink) await this.setSink(this.sink).catch(() => {});
     } catch (e) {
-      ctx.close();
+      ctx.close().catch(() => {}); // it may be
       this.ctx = null;
       throw e;
     }
+    if (this.closed) return;
     ctx.onstatechange = () => this.look();
     this.timer = setInterval(() => {
       this.look();

@@ -179,7 +179,8 @@ export class VideoReceiver {
       return;
     }
     if (head.key) this.keyed = head.width > 0 && head.height > 0;
-    if (!this.keyed || !this.ctx || this.muted) return;
+    if (this.muted) this.keyed = false; // what follows refers to it
+    if (!this.keyed || !this.ctx) return;
     if (!this.decoder) {
       if (!head.key) {
         this.keyed = false;

@@ -124,7 +124,7 @@ export class Assembler {
 
   /**
    * Takes a payload, b[from:end]; reports true when it completes a frame, which is
-   * frame() until the next push. `bad` says that it was no VP8.
+   * frame() until the next push.
    * @param {number} sequence
    * @param {number} timestamp
    * @param {boolean} marker

@@ -25,7 +25,6 @@ const AUDIO_DECODE = 2102; // hooks.CodeAudioDecode
  * @property {(msg: any, transfer?: Transferable[]) => void} post to the main half
  * @property {(b: Uint8Array) => void} sendDatagram handed over, never awaited
  * @property {() => number} sendBacklog datagrams that wait
- * @property {(type: string, body: any) => Promise<any>} request
  * @property {() => boolean} bundles whether the server takes bundles
  * @property {(...args: any[]) => void} log
  */

@@ -1,6 +1,6 @@
 // The one writer of a connection's datagrams.
 
-import { readVarint } from "./varint.js";
+import { readVarint, varint } from "./varint.js";
 
 /** How many datagrams may wait in the browser's own queue, and how many here. */
 const handedOver = 64;
@@ -56,8 +56,7 @@ export class DatagramWriter {
       this.tooLarge++;
       return;
     }
-    const flow = readVarint(bytes);
-    this.#queue.push({ bytes, video: flow !== null && this.#videoFlows.has(flow.value) });
+    this.#queue.push({ bytes, video: readVarint(bytes, 0) && this.#videoFlows.has(varint.value) });
     this.#pump();
     if (this.#queue.length > waiting) {
       const oldest = this.#queue.findIndex((d) => d.video);

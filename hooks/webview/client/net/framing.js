@@ -91,11 +91,6 @@ export class FrameReader {
     return out;
   }
 
-  /** Whether the stream may end here: not within a message. */
-  get between() {
-    return this.#length === 0;
-  }
-
   /** The buffer grows as bytes come, not as they are announced. @param {Uint8Array} bytes */
   #append(bytes) {
     const need = this.#length + bytes.length;

@@ -1,7 +1,7 @@
 // The worker's side of the library: ties the session to the media, and both to
 // the main thread.
 
-import { asCallError, CallError, Code, MediaType } from "../codes.js";
+import { asCallError, Code, MediaType } from "../codes.js";
 import { Session } from "./session.js";
 
 /** @typedef {import("./messages.js").Track} Track */
@@ -19,7 +19,7 @@ import { Session } from "./session.js";
  * @property {(track: Track, layerSSRCs: number[]) => void} published
  * @property {(trackID: number) => void} unpublished
  * @property {(connected: boolean) => void} connected
- * @property {(callID: string) => void} callEnded
+ * @property {() => void} callEnded
  * @property {(msg: any) => void} onMessage
  * @property {() => unknown} stats
  * @property {() => void} close
@@ -31,7 +31,6 @@ import { Session } from "./session.js";
  * @property {(msg: any, transfer?: Transferable[]) => void} post to the main thread's half
  * @property {(bytes: Uint8Array) => void} sendDatagram
  * @property {() => number} sendBacklog
- * @property {(type: string, body: object) => Promise<Result>} request
  * @property {() => boolean} bundles
  * @property {(...what: unknown[]) => void} log
  */
@@ -52,7 +51,6 @@ import { Session } from "./session.js";
  *   | {t: "request", epoch: number, id: number, type: string, frame: Uint8Array, trackID?: number}
  *   | {t: "seen", epoch: number, n: number}
  *   | {t: "refreshed", fresh: import("./session.js").Fresh | null, message: string}
- *   | {t: "answer", id: number, result: Result | null, code: number, message: string}
  *   | {t: "hasten"}
  *   | {t: "stats", id: number}
  *   | {t: "close"}} ToWorker
@@ -64,10 +62,9 @@ import { Session } from "./session.js";
  *   | {t: "failed", code: number, message: string}
  *   | {t: "event", epoch: number, n: number, event: import("./messages.js").Checked}
  *   | {t: "lost", reason: string}
- *   | {t: "over", epoch: number, code: number, message: string, endReason: number}
+ *   | {t: "over", code: number, message: string, endReason: number}
  *   | {t: "ended", code: number, message: string, kicked: boolean}
  *   | {t: "refresh"}
- *   | {t: "ask", id: number, type: string, body: object}
  *   | {t: "stats", id: number, connection: unknown, media: unknown}
  *   | {t: "log", text: string}
  *   | {t: "closed"}} FromWorker
@@ -87,9 +84,6 @@ export class Host {
   /** The client's own tracks. @type {Map<number, Track>} */
   #own = new Map();
   #callID = "";
-  /** Requests of the media's. @type {Map<number, {resolve: (r: Result) => void, reject: (err: CallError) => void}>} */
-  #asking = new Map();
-  #askID = 0;
   /** @type {{resolve: (f: import("./session.js").Fresh) => void, reject: (err: Error) => void} | null} */
   #refreshing = null;
 
@@ -105,7 +99,6 @@ export class Host {
       post: (msg, transfer = []) => port.postMessage({ to: "media", msg }, transfer),
       sendDatagram: (bytes) => this.#session?.sendDatagram(bytes),
       sendBacklog: () => this.#session?.backlog ?? 0,
-      request: (type, body) => this.#ask(type, body),
       bundles: () => this.#session?.bundles ?? false,
       log: (...what) => this.#log(what.map(String).join(" ")),
     });
@@ -155,13 +148,6 @@ export class Host {
         else this.#refreshing?.reject(new Error(msg.message));
         this.#refreshing = null;
         return;
-      case "answer": {
-        const asking = this.#asking.get(msg.id);
-        this.#asking.delete(msg.id);
-        if (msg.result) asking?.resolve(msg.result);
-        else asking?.reject(new CallError(msg.code, msg.message));
-        return;
-      }
       case "hasten":
         session?.hasten();
         return;
@@ -176,7 +162,6 @@ export class Host {
       case "close":
         session?.close();
         this.#contain(() => this.#media.close());
-        for (const a of this.#asking.values()) a.reject(new CallError(Code.Failed, "closed"));
         this.#post({ t: "closed" });
         this.#port.close?.();
     }
@@ -193,7 +178,7 @@ export class Host {
       },
       over: (code, message, endReason) => {
         this.#callOver();
-        this.#post({ t: "over", epoch: session.epoch, code, message, endReason });
+        this.#post({ t: "over", code, message, endReason });
       },
       ended: (code, message, kicked) => {
         this.#callOver();
@@ -297,22 +282,7 @@ export class Host {
   #callOver() {
     this.#asked.clear();
     for (const id of [...this.#own.keys()]) this.#unpublished(id);
-    const callID = this.#callID;
+    if (this.#callID) this.#contain(() => this.#media.callEnded());
     this.#callID = "";
-    if (callID) this.#contain(() => this.#media.callEnded(callID));
-  }
-
-  /**
-   * A request of the media's goes by the main thread, which numbers them.
-   * @param {string} type
-   * @param {object} body
-   * @returns {Promise<Result>}
-   */
-  #ask(type, body) {
-    return new Promise((resolve, reject) => {
-      const id = ++this.#askID;
-      this.#asking.set(id, { resolve, reject });
-      this.#post({ t: "ask", id, type, body });
-    });
   }
 }

@@ -1,34 +1,49 @@
 // Variable-length integers of QUIC (RFC 9000 section 16).
 
+/** What readVarint found last: the number, and where what follows begins. */
+export const varint = { value: 0, next: 0 };
+
 /**
- * Reads an integer. null: the bytes end first, or the value is above 2^53-1.
- * @param {Uint8Array} bytes
- * @param {number} [at] where it begins. Default 0.
- * @returns {{value: number, next: number} | null} next is the offset behind it
+ * Reads a variable-length integer at `at` into `varint`.
+ * Numbers above 2^53-1 are refused.
+ * @param {Uint8Array} b
+ * @param {number} at
+ * @param {number} [end] one past the last byte
+ * @returns {boolean}
  */
-export function readVarint(bytes, at = 0) {
-  if (at < 0 || at >= bytes.length) return null;
-  const length = 1 << (bytes[at] >> 6);
-  if (at + length > bytes.length) return null;
-  let value = bytes[at] & 0x3f;
-  for (let i = 1; i < length; i++) value = value * 256 + bytes[at + i];
-  return Number.isSafeInteger(value) ? { value, next: at + length } : null;
+export function readVarint(b, at, end = b.length) {
+  if (at >= end) return false;
+  const n = 1 << (b[at] >> 6);
+  if (at + n > end) return false;
+  let v = b[at] & 0x3f;
+  for (let i = 1; i < n; i++) v = v * 256 + b[at + i];
+  if (v > Number.MAX_SAFE_INTEGER) return false;
+  varint.value = v;
+  varint.next = at + n;
+  return true;
 }
 
 /**
- * The shortest form of an integer of 0 to 2^53-1.
- * @param {number} value
- * @returns {Uint8Array}
+ * How many bytes writeVarint takes.
+ * @param {number} v
  */
-export function encodeVarint(value) {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no integer of 0 to 2^53-1`);
-  const log = value < 0x40 ? 0 : value < 0x4000 ? 1 : value < 0x40000000 ? 2 : 3;
-  const out = new Uint8Array(1 << log);
-  let rest = value;
-  for (let i = out.length - 1; i >= 0; i--) {
-    out[i] = rest % 256;
-    rest = Math.floor(rest / 256);
+export function varintSize(v) {
+  return v < 0x40 ? 1 : v < 0x4000 ? 2 : v < 0x40000000 ? 4 : 8;
+}
+
+/**
+ * Writes a number, 0 to 2^53-1, in its shortest form and returns where what
+ * follows goes.
+ * @param {Uint8Array} b
+ * @param {number} at
+ * @param {number} v
+ */
+export function writeVarint(b, at, v) {
+  const n = varintSize(v);
+  for (let i = n - 1; i >= 0; i--) {
+    b[at + i] = v % 256;
+    v = Math.floor(v / 256);
   }
-  out[0] |= log << 6;
-  return out;
+  b[at] |= n === 1 ? 0 : n === 2 ? 0x40 : n === 4 ? 0x80 : 0xc0;
+  return at + n;
 }

@@ -93,3 +93,18 @@ test("a device that does not keep up gets the usual blocks, once, with the same 
   speaker.close();
   assert.equal(contexts[1].state, "closed");
 });
+
+test("one that is closed while it opens stays closed", async (t) => {
+  const { speaker, contexts, posted, told, pass } = device(t);
+  speaker.sink = "headphones";
+  let choose = () => {};
+  Object.assign(globalThis.AudioContext.prototype, { setSinkId: () => new Promise((resolve) => (choose = () => resolve(undefined))) });
+  const opening = speaker.open();
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  speaker.close();
+  choose();
+  await opening;
+  const before = posted.length;
+  await pass(look);
+  assert.deepEqual([contexts.length, contexts[0].state, posted.length, told, speaker.timer], [1, "closed", before, [], undefined]);
+});

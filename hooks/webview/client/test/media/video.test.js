@@ -166,6 +166,31 @@ test("what does not come again is given up, and a key frame asked for", () => {
   s.unpublish();
 });
 
+test("after a mute the picture goes on with a key frame", () => {
+  const { s, sent, film } = sender();
+  const { r } = receiver();
+  const decoded = () => /** @type {any} */ (r.decoder).got.length;
+  const t = performance.now();
+  let at = 0;
+  const arrive = () => sent.slice(at, (at = sent.length)).forEach((b) => r.packet(b, t));
+  film(3);
+  arrive();
+  assert.equal(decoded(), 3);
+  r.muted = true;
+  film(1);
+  arrive();
+  r.muted = false;
+  film(2);
+  arrive();
+  assert.equal(decoded(), 3, "what refers to what was left out");
+  s.keyFrame(900);
+  film(8);
+  arrive();
+  assert.ok(decoded() > 3);
+  r.close();
+  s.unpublish();
+});
+
 test("any packets are taken without a fault", () => {
   const { s, sent, film } = sender();
   film(30);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MAX_BUNDLE, Outbox, readDatagram, readVarint, StreamReader, varint, varintSize, writeVarint } from "../../media/wire.js";
+import { MAX_BUNDLE, Outbox, readDatagram, StreamReader } from "../../media/wire.js";
+import { readVarint, varint, varintSize, writeVarint } from "../../net/varint.js";
 import { random } from "./random.js";
 
 /** @param {Uint8Array} b */

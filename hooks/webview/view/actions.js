@@ -17,7 +17,7 @@ export class Actions {
       return true;
     } catch (error) {
       const { code } = /** @type {any} */ (error) ?? {};
-      app.notices.error(typeof code === "number" ? code : -1);
+      app.listener.onError(typeof code === "number" ? code : -1);
       return false;
     } finally {
       app.draw();
@@ -61,7 +61,6 @@ export class Actions {
     return this.run(async () => {
       await app.client.setMicMute(muted);
       if (app.call) app.call.micMuted = muted;
-      app.notices.hide("microphone");
     });
   }
 
@@ -88,10 +87,11 @@ export class Actions {
   share(on) {
     const { app } = this;
     return this.run(async () => {
+      app.notices.hide("screen");
       try {
         await (on ? app.client.startScreenShare() : app.client.stopScreenShare());
       } catch (error) {
-        if (/** @type {any} */ (error)?.name === "NotAllowedError") return; // thought better of it
+        if (on && app.notices.shown.has("screen")) return; // it says why
         throw error;
       }
       if (app.call) app.call.sharing = on;

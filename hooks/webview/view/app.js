@@ -12,16 +12,14 @@ const key = "earshot.signIn"; // in sessionStorage, for a reload in the middle o
 function link() {
   const given = new URLSearchParams(fragment);
   const userID = given.get("userID"), userSig = given.get("userSig");
-  if (userID && userSig) {
-    const signIn = { sdkAppID: Number(given.get("sdkAppID")), userID, userSig };
-    sessionStorage.setItem(key, JSON.stringify(signIn));
-    return signIn;
+  const signIn = userID && userSig ? { sdkAppID: Number(given.get("sdkAppID")), userID, userSig } : null;
+  try { // the person may let pages keep nothing
+    if (signIn) sessionStorage.setItem(key, JSON.stringify(signIn));
+    else return JSON.parse(sessionStorage.getItem(key) ?? "null");
+  } catch (error) {
+    console.debug("earshot:", error);
   }
-  try {
-    return JSON.parse(sessionStorage.getItem(key) ?? "null");
-  } catch {
-    return null;
-  }
+  return signIn;
 }
 
 const base = new URL("../", import.meta.url);
@@ -29,7 +27,7 @@ const { mount, Trouble } = await import("./index.js");
 const linked = link();
 
 /**
- * ask asks the page's server.
+ * ask asks the page's server for JSON.
  * @param {string} what
  * @param {RequestInit} [init]
  */

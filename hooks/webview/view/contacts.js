@@ -1,4 +1,5 @@
 // Whom one can call, and what everybody is called.
+import { plain } from "./model.js";
 
 /** @typedef {{userID: string, nick?: string, online: boolean}} Contact */
 
@@ -67,8 +68,10 @@ export class Contacts {
     if (!userID || this.asked.has(userID) || this.get(userID)?.nick) return;
     this.asked.add(userID);
     const info = await app.actions.quietly(() => app.client.userInfo(userID));
-    if (!info?.nick) return;
-    this.nicks.set(userID, String(info.nick).slice(0, 64));
+    if (!info) this.asked.delete(userID); // another time
+    const nick = plain(info?.nick ?? "");
+    if (!nick) return;
+    this.nicks.set(userID, nick);
     app.people?.draw();
     app.people?.drawRecent();
     app.draw();

@@ -42,16 +42,9 @@ export class Listener {
   /** @param {number} result */
   onEnterRoom(result) {
     const { app } = this;
-    this.change((call) => {
-      if (result < 0) {
-        call.failed = result;
-        return;
-      }
-      call.entered = true;
-      call.ringing = false;
-    });
-    if (result < 0) app.notices.error(result);
-    else app.show();
+    if (result < 0) return app.notices.error(result);
+    this.change((call) => { call.ringing = false; });
+    app.show();
   }
 
   /** @param {string[]} userIDs */

@@ -29,7 +29,7 @@ export class Call {
     this.isGroup = s.isGroup ?? false;
     this.ringing = s.ringing ?? false;
     this.sponsor = s.sponsor ?? "";
-    this.nick = s.sponsorInfo?.nick ?? "";
+    this.nick = plain(s.sponsorInfo?.nick ?? "");
     /** Whether this user called, and was not called. */
     this.outgoing = !this.sponsor && (!s.inviter || s.inviter === self);
     this.begun = s.begun ?? false;
@@ -42,8 +42,6 @@ export class Call {
     this.myVolume = 0;
     this.myVoice = false;
     this.myQuality = 0;
-    this.entered = !this.ringing;
-    this.failed = 0; // the code, if the call cannot be entered
     /** @type {{reason: number, durationMS: number}|null} */
     this.end = null;
     /** @type {Map<string, Person>} */
@@ -195,6 +193,16 @@ export function gridShape(n, width, height) {
     }
   }
   return best;
+}
+
+/**
+ * plain is a name that somebody chose for themselves, as it is shown: short, and
+ * without what turns the words around it about.
+ * @param {string} nick
+ */
+export function plain(nick) {
+  const text = nick.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, " ").trim();
+  return [...text].slice(0, 64).join("");
 }
 
 /**

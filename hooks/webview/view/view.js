@@ -65,7 +65,8 @@ export class View {
     this.setTheme(options.theme ?? "");
     attr(this.root, "lang", this.words.tag);
     host.append(this.root);
-    this.title = document.title;
+    this.title = ""; // what the view has put in the place of the page's own
+    this.own = "";
     this.ticks = 0;
     this.timer = setInterval(() => this.tick(), 1000);
     this.leaving = new AbortController();
@@ -134,6 +135,7 @@ export class View {
   use(client) {
     this.client = client;
     this.line = "connected";
+    this.chosen = {};
     this.message?.el.remove();
     this.message = null;
     this.home();
@@ -280,7 +282,7 @@ export class View {
     for (const about of ["call", "hidden", "sound", "microphone", "camera", "screen"]) this.notices.hide(about);
     this.ringing = this.screen = this.ended = this.call = null;
     this.mini = false;
-    document.title = this.title;
+    this.entitle("");
     this.cover();
   }
 
@@ -299,10 +301,16 @@ export class View {
     if (call && !this.ended) {
       if (this.screen) this.draw();
       const name = call.nick || this.contacts.name(call.sponsor);
-      const title = call.ringing ? (this.ticks % 2 ? t("ring.title", { name }) : this.title) : call.begun ? t("call.inTitle", { time: clock(Date.now() - call.begunAt) }) : this.title;
-      if (document.title !== title) document.title = title;
+      this.entitle(call.begun ? t("call.inTitle", { time: clock(Date.now() - call.begunAt) }) : call.ringing && this.ticks % 2 ? t("ring.title", { name }) : "");
     }
     if (this.client && !call && !document.hidden && this.ticks % contactsEvery === 0) this.contacts.load();
+  }
+
+  /** entitle gives the page a title, or with "" its own again, which it may have changed. @param {string} title */
+  entitle(title) {
+    if (!this.title || document.title !== this.title) this.own = document.title;
+    if (document.title !== (title || this.own)) document.title = title || this.own;
+    this.title = title && document.title; // which has less white space, it may be
   }
 
   /** seen: the tab was hidden, or is seen again. */

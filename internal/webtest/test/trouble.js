@@ -91,12 +91,21 @@ scene("the page is loaded again in the middle of a call", async (s) => {
 });
 
 scene("the microphone and the camera are refused", async (s) => {
-  const [alice, bob] = await Promise.all([s.view("alice", { deny: ["microphone", "camera"] }), s.go("bob", { answer: true })]);
+  const [alice, bob] = await Promise.all([s.view("alice", { deny: ["microphone", "camera", "screen"] }), s.go("bob", { answer: true })]);
   await alice.click("Video call to bob");
   await alice.reads("The browser may not use your microphone.");
   await alice.reads("The browser may not use your camera.");
   await alice.hears("bob");
   await bob.hears();
+  await alice.click("Share screen");
+  await alice.reads("The screen is not shared: it was not allowed.");
+  assert.equal(await alice.page.getByText("That cannot be done now.").count(), 0, "it is said once");
+  // The person allows it, and unmutes, as they were told.
+  await alice.page.evaluate(() => { globalThis.fake.devices.deny = []; });
+  await alice.click("Mute");
+  await alice.click("Unmute");
+  await bob.hears("alice");
+  await alice.reads("The microphone works again.");
   await alice.click("Hang up");
   await bob.waitFor("onCallEnd 1");
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Call, fullBars, gridShape, initials } from "../model.js";
+import { Call, fullBars, gridShape, initials, plain } from "../model.js";
 
 const has = (/** @type {string} */ key) => ["end.0", "end.2", "end.2.out", "end.8"].includes(key);
 
@@ -14,6 +14,15 @@ test("a call that rings, is answered and ends", () => {
   assert.equal(call.ringing, false);
   call.end = { reason: 2, durationMS: 0 };
   assert.equal(call.endKey(has), "end.2");
+});
+
+test("names that people chose are short, and turn nothing around", () => {
+  const rlo = String.fromCodePoint(0x202e), isolate = String.fromCodePoint(0x2067);
+  assert.equal(plain(`${rlo}ecila${isolate}\n<b>`), "ecila  <b>");
+  assert.equal(plain(" \u2028\t "), "");
+  assert.equal(plain("\u{1f984}".repeat(70)), "\u{1f984}".repeat(64));
+  assert.equal(plain("\u{1f469}\u200d\u{1f680} עדי"), "\u{1f469}\u200d\u{1f680} עדי");
+  assert.equal(new Call({ callID: "c", media: 1, sponsor: "bob", sponsorInfo: { nick: "  " }, ringing: true }, "alice").nick, "");
 });
 
 test("a call that was made", () => {

@@ -13,16 +13,24 @@ let player = JSON.parse(sessionStorage.getItem("player") ?? "null");
 /** @type {import("./voice.js").Client | null} */
 let voice = null;
 
-/** @param {string} words @param {boolean} [wrong] */
-function say(words, wrong = false) {
-  at("status").textContent = words || (player ? `You are ${player.name}.` : "");
-  at("status").classList.toggle("wrong", wrong);
+/** What is wrong now, by what it is about. @type {Map<string, string>} */
+const wrong = new Map();
+
+/** @param {string} about @param {string} words "" when it is not wrong any more */
+function say(about, words) {
+  wrong.delete(about);
+  if (words) wrong.set(about, words);
+  const well = voice && player ? `You are ${player.name}.` : player ? "One moment…" : "Bots walk about and talk. Walk in, and hear those near you.";
+  at("status").textContent = [...wrong.values()].join(" ") || well;
+  at("status").classList.toggle("wrong", wrong.size > 0);
 }
 
-/** Asks the game. @param {string} path @param {object} [body] */
-async function ask(path, body) {
+const pause = (/** @type {number} */ ms) => new Promise((r) => setTimeout(r, ms));
+
+/** Asks the game. @param {string} path @param {object} [body] @param {AbortSignal} [signal] */
+async function ask(path, body, signal) {
   const headers = { Authorization: `Bearer ${player?.ticket}`, ...(body && { "Content-Type": "application/json" }) };
-  const answer = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) }).catch(() => null);
+  const answer = await fetch(path, { method: body ? "POST" : "GET", headers, signal, body: body && JSON.stringify(body) }).catch(() => null);
   if (answer?.ok) return answer;
   const { message } = (await answer?.json().catch(() => null)) ?? { message: "The game does not answer." };
   throw Object.assign(new Error(message), { status: answer?.status });
@@ -35,29 +43,21 @@ at("door").onsubmit = async (e) => {
   try {
     player = await (await ask("/login", { name: name.value })).json();
     sessionStorage.setItem("player", JSON.stringify(player));
-    await enter();
+    enter();
   } catch (err) {
-    say(/** @type {Error} */ (err).message, true);
+    say("door", /** @type {Error} */ (err).message);
   }
 };
 
-async function enter() {
+function enter() {
   if (!player) return;
   at("door").hidden = true;
   at("inside").hidden = false;
   map.me = player.name;
-  say("One moment…");
+  say("door", "");
   watch();
+  listen(player);
   map.canvas.focus();
-  try {
-    const client = await join(player.name, player.ticket, say, heard);
-    if (!player) return void client.destroy(); // the game has ended meanwhile
-    voice = client;
-    Object.assign(globalThis, { voice, map }); // for the console: await voice.stats()
-    say("");
-  } catch (err) {
-    if (player) say(`There are no voices: ${/** @type {Error} */ (err).message}`, true);
-  }
 }
 
 /** @param {string} words */
@@ -66,19 +66,30 @@ function leave(words) {
   voice = player = null;
   sessionStorage.removeItem("player");
   map.place([]);
+  talks(false);
   at("door").hidden = false;
   at("inside").hidden = true;
-  say(words, true);
+  wrong.clear();
+  say("door", words);
 }
 
 /** Follows the world, for as long as the player is in it: a line of JSON at a time. */
 async function watch() {
-  for (let lost = false; player; lost = true) {
+  while (player) {
+    const stop = new AbortController();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const alive = () => { // the game is heard many times a second
+      clearTimeout(timer);
+      timer = setTimeout(() => stop.abort(), 3000);
+    };
     try {
-      const { body } = await ask("/world");
-      if (lost) say("");
+      alive();
+      const { body } = await ask("/world", undefined, stop.signal);
+      say("game", "");
       const reader = /** @type {ReadableStream<BufferSource>} */ (body).pipeThrough(new TextDecoderStream()).getReader();
       for (let rest = "", got = await reader.read(); !got.done; got = await reader.read()) {
+        alive();
         const lines = (rest + got.value).split("\n");
         rest = /** @type {string} */ (lines.pop());
         for (const line of lines) {
@@ -89,9 +100,27 @@ async function watch() {
       }
     } catch (err) {
       if (/** @type {any} */ (err).status === 401) return leave("You are not in the game any more. Walk in again.");
+    } finally {
+      clearTimeout(timer);
     }
-    say("The game does not answer; trying again…", true);
-    await new Promise((r) => setTimeout(r, 1000));
+    say("game", "The game does not answer; trying again…");
+    await pause(1000);
+  }
+}
+
+/** Signs in for voice, which goes on by itself from then on. @param {{name: string, ticket: string}} who */
+async function listen(who) {
+  const here = (/** @type {string} */ about, /** @type {string} */ words) => { if (player === who) say(about, words); };
+  for (; player === who; await pause(2000)) {
+    try {
+      const client = await join(who.name, who.ticket, here, heard);
+      if (player !== who) return void client.destroy(); // the game has ended meanwhile
+      voice = client;
+      Object.assign(globalThis, { voice, map }); // for the console: await voice.stats()
+      return say("voice", "");
+    } catch (err) {
+      here("voice", `There are no voices: ${/** @type {Error} */ (err).message}`);
+    }
   }
 }
 
@@ -123,27 +152,21 @@ const down = new Set();
 
 /** @param {KeyboardEvent} e @param {boolean} pressed */
 function key(e, pressed) {
-  if (!player || e.ctrlKey || e.metaKey || e.altKey || e.target === name) return;
-  if (e.code === "KeyT" && !e.repeat) speak(pressed);
-  if (!ways[e.code]) return;
-  e.preventDefault();
-  if (pressed === down.has(e.code)) return;
-  if (pressed) down.add(e.code);
-  else down.delete(e.code);
-  walk();
+  if (!player || e.target === name || (pressed && (e.ctrlKey || e.metaKey || e.altKey))) return;
+  if (ways[e.code]) e.preventDefault();
+  if (ways[e.code] || e.code === "KeyT") press(e.code, pressed);
 }
-function walk() {
-  const way = [...down].reduce((sum, k) => [sum[0] + ways[k][0], sum[1] + ways[k][1]], [0, 0]);
-  want({ way });
+/** @param {string} code @param {boolean} pressed */
+function press(code, pressed) {
+  if (pressed === down.has(code)) return;
+  if (pressed) down.add(code);
+  else down.delete(code);
+  if (code === "KeyT") speak(pressed);
+  else want({ way: [...down].reduce(([x, y], k) => (ways[k] ? [x + ways[k][0], y + ways[k][1]] : [x, y]), [0, 0]) });
 }
 addEventListener("keydown", (e) => key(e, true));
 addEventListener("keyup", (e) => key(e, false));
-addEventListener("blur", () => {
-  if (down.size > 0) {
-    down.clear();
-    walk();
-  }
-});
+addEventListener("blur", () => down.forEach((code) => press(code, false)));
 for (const type of /** @type {const} */ (["pointerdown", "pointermove"])) {
   map.canvas.addEventListener(type, (e) => {
     if (e.buttons && player) want({ to: map.under(e) });
@@ -152,18 +175,19 @@ for (const type of /** @type {const} */ (["pointerdown", "pointermove"])) {
 
 // Talking and listening.
 
+const talking = () => talk.getAttribute("aria-pressed") === "true";
+/** @param {boolean} on */
+function talks(on) {
+  talk.setAttribute("aria-pressed", String(on));
+  talk.textContent = on ? "Stop talking" : "Talk";
+}
 /** @param {boolean} on */
 async function speak(on) {
-  if (!voice || on === (talk.getAttribute("aria-pressed") === "true")) return;
-  talk.setAttribute("aria-pressed", String(on));
-  try {
-    await voice.setMicMute(!on);
-  } catch {
-    talk.setAttribute("aria-pressed", "false"); // and voice.js said why
-  }
-  talk.textContent = talk.getAttribute("aria-pressed") === "true" ? "Stop talking" : "Talk";
+  if (!voice || on === talking()) return;
+  talks(on);
+  await voice.setMicMute(!on).catch(() => talks(false)); // and voice.js said why
 }
-talk.onclick = () => speak(talk.getAttribute("aria-pressed") !== "true");
+talk.onclick = () => speak(!talking());
 
 /** When somebody was last heard. @type {Map<string, number>} */
 const lately = new Map();
@@ -206,5 +230,5 @@ if (player) enter();
 else {
   at("door").hidden = false;
   name.value = `guest${Math.floor(1000 * Math.random())}`;
-  say("Bots walk about and talk. Walk in, and hear those near you.");
+  say("door", "");
 }

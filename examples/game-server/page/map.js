@@ -32,7 +32,7 @@ export class WorldMap {
   /** The colours that the style sheet has now. */
   read() {
     const style = getComputedStyle(document.documentElement);
-    return Object.fromEntries(["ground", "line", "reach", "you", "other", "talks", "ink", "paper"].map((c) => [c, style.getPropertyValue(`--${c}`)]));
+    return Object.fromEntries(["line", "reach", "you", "other", "talks", "ink"].map((c) => [c, style.getPropertyValue(`--${c}`)]));
   }
 
   /** Where everybody is now. @param {Spot[]} spots */

@@ -1,6 +1,6 @@
 // All that voice takes in the page: the server says who is heard, how loud and from
 // which side, and the client library plays it.
-import { dial, whyUnsupported } from "/call/client/index.js";
+import { dial } from "/call/client/index.js";
 
 /** @typedef {import("/call/client/client.js").Client} Client */
 
@@ -9,29 +9,24 @@ import { dial, whyUnsupported } from "/call/client/index.js";
  * client into the world; the microphone waits for client.setMicMute(false).
  * @param {string} userID
  * @param {string} userSig
- * @param {(words: string, wrong?: boolean) => void} say
+ * @param {(about: string, words: string) => void} say takes what is wrong, "" when it is not any more
  * @param {(volumes: {userID: string, volume: number}[]) => void} heard how loud everybody is, ten times a second
  * @returns {Promise<Client>}
  */
 export async function join(userID, userSig, say, heard) {
-  const why = whyUnsupported("en");
-  if (why) throw new Error(why);
   const connection = async () => (await fetch("/call/connection")).json();
   const client = await dial({
     ...(await connection()), userID, userSig, refresh: connection, autoMicrophone: false, language: "en",
     listener: {
       onUserVoiceVolume: heard,
-      onConnectionState: (state) => {
-        if (state === "connected") say("");
-        else if (state === "reconnecting") say("The voices are lost; trying again…", true);
-      },
-      onKickedOffline: () => say("You are in the game in another window. This one hears nothing any more.", true),
+      onConnectionState: (state) => say("voice", { connected: "", reconnecting: "The voices are lost; trying again…", closed: "There are no voices any more." }[state]),
+      onKickedOffline: () => say("kicked", "You are in the game in another window."),
       onAutoplayBlocked: () => {
-        say("Press a key, or click, to hear.");
-        const wake = () => void client.resumeSound().then(() => say(""), () => {});
+        say("sound", "Press a key, or click, to hear.");
+        const wake = () => void client.resumeSound().then(() => say("sound", ""), () => {});
         for (const type of ["pointerdown", "keydown"]) addEventListener(type, wake, { once: true });
       },
-      onDevice: ({ kind, problem }) => say(words(kind, problem), problem !== ""),
+      onDevice: ({ kind, problem }) => say(kind, words(kind, problem)),
     },
   });
   client.enableAudioVolumeEvaluation(100);

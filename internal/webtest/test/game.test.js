@@ -84,14 +84,18 @@ test("walk to a bot, hear it from its side, and walk away", { timeout: 120_000 }
     createInterface({ input: program.stdout }).on("line", (line) => { said += line + "\n"; });
     const address = await until(() => /Walk in at (\S+)/.exec(said)?.[1], "the game's page");
     const open = (/** @type {string} */ user, options = {}) => Person.at(address, { browser, user, script: ears, ...options });
-    const [alice, bob] = await Promise.all([open("alice"), open("bob", { deny: ["microphone"], errors: [/409/] })]);
+    const [alice, bob] = await Promise.all([open("alice", { errors: [/WebTransport|Failed to establish/] }), open("bob", { deny: ["microphone"], errors: [/409/] })]);
     await enter(alice, "alice");
     const { alice: start, bot0: bot } = await until(async () => { const s = await spots(alice); return s.alice && s.bot0 && s; }, "the world");
     assert.ok(Math.hypot(start.x - bot.x, start.y - bot.y) > 5, "the bot is out of hearing at first");
     assert.ok(Math.max(...await hear(alice)) < 1e-4);
     await Promise.all([walker(alice, bot, () => said), refused(bob)]);
-    await Promise.all([alice.close(), bob.close()]);
+    await bob.close();
+    await lost(alice, program);
+    await away(alice);
+    await alice.close();
   } finally {
+    program.kill("SIGCONT");
     program.kill("SIGINT");
     await once(program, "exit");
   }
@@ -127,7 +131,33 @@ async function walker(alice, bot, said) {
   }
   await alice.click("Stop talking");
 
-  // Away: silence, and nothing more comes.
+  // The key is let go in another window.
+  await alice.page.keyboard.down("t");
+  await alice.page.getByRole("button", { name: "Stop talking" }).waitFor();
+  await alice.page.evaluate(() => void dispatchEvent(new Event("blur")));
+  await alice.page.getByRole("button", { name: "Talk", exact: true }).waitFor();
+  await alice.page.keyboard.up("t");
+}
+
+/** Nothing comes from the game for some seconds, and then again: the player is in it, and hears it. @param {Person} alice @param {import("node:child_process").ChildProcess} program */
+async function lost(alice, program) {
+  await alice.page.evaluate(() => {
+    const { voice } = /** @type {any} */ (globalThis);
+    voice.setCallingListener({ onCallEnd: () => { /** @type {any} */ (globalThis).out = true; } });
+  });
+  program.kill("SIGSTOP");
+  await alice.reads("The voices are lost; trying again…");
+  await alice.reads("The game does not answer; trying again…");
+  assert.ok(Math.max(...await hear(alice)) < 1e-4);
+  program.kill("SIGCONT");
+  await alice.reads("You are alice.");
+  const back = await listen(alice);
+  assert.ok(back[0] > 0.005, `after the loss: ${back}`);
+  assert.equal(await alice.page.evaluate(() => "out" in globalThis), false, "she was never out of the world");
+}
+
+/** Away from the bot: silence, and nothing more comes; and the page is loaded again. @param {Person} alice */
+async function away(alice) {
   await walk(alice, 8, 8);
   await alice.page.waitForTimeout(300);
   const datagrams = () => alice.page.evaluate(async () => (await /** @type {any} */ (globalThis).voice.stats()).connection.datagramsReceived);

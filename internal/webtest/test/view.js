@@ -5,6 +5,7 @@ import { screenColour, until } from "../lib/people.js";
 
 scene("ring, answer, see, hear, mute, hang up: all by clicks", async (s) => {
   const [alice, bob] = await Promise.all([s.view("alice"), s.view("bob")]);
+  await alice.page.evaluate(() => { document.title = "The host's page"; });
   await alice.click("Video call to bob");
   await bob.page.getByRole("alertdialog").getByText("calls you with video").waitFor();
   await until(() => bob.rings(), "the bell");
@@ -44,6 +45,7 @@ scene("ring, answer, see, hear, mute, hang up: all by clicks", async (s) => {
 
   await bob.click("Hang up");
   await Promise.all([alice, bob].map((p) => p.reads("It lasted ")));
+  assert.equal(await alice.page.title(), "The host's page");
   await alice.click("Close");
   await alice.reads("Outgoing · ");
 });

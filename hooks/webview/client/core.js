@@ -35,7 +35,7 @@ export class Core {
   /** @type {(why: CallError) => void} */
   #done = () => {};
 
-  /** Why the client ended, or null. @type {CallError | null} */
+  /** Why nothing can be asked of the client any more, or null. @type {CallError | null} */
   why = null;
   leaving = false;
   /** @type {"connected"|"reconnecting"|"closed"} */
@@ -209,8 +209,10 @@ export class Core {
   /** Ends the client. The first reason stands. @param {CallError} why */
   end(why) {
     if (this.why) return;
-    this.#over(why, EndReason.Hangup);
-    this.why = why;
+    // Code OK is a reason to end, and none to refuse what is asked of it afterwards.
+    const refusal = why.code === Code.OK ? new CallError(Code.Refused, "the client was destroyed") : why;
+    this.#over(refusal, EndReason.Hangup);
+    this.why = refusal;
     this.#state("closed", why.message);
     this.callbacks.close();
     for (const name of ["online", "offline"]) this.#network?.removeEventListener(name, this.#hasten);

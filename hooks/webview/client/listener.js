@@ -107,8 +107,9 @@
 
 /**
  * Decides which view a call goes to: standard is the one of the configuration,
- * or null. A game's world (its inviter is empty) goes to none, unless it says so. It may return that, another one, or null for none. It is asked once
- * for each call. Should it throw, the call goes to the standard view.
+ * or null. It may return that, another one, or null for none. It is asked once
+ * for each call. Without it, or should it throw, the call goes to the standard
+ * view, and a game's world (its inviter is empty) to none.
  * @typedef {(call: ViewState, standard: View | null) => View | null} ViewRoute
  */
 

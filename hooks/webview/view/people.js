@@ -51,6 +51,7 @@ export class People {
     this.records = old.records;
     this.next = old.next;
     this.chosen = old.chosen;
+    this.search.value = old.search.value;
     this.draw(true);
     this.drawRecent();
     old.el.replaceWith(this.el);

@@ -110,7 +110,8 @@ test("a client that has ended stays so, whatever was on its way", async (t) => {
   await p.client.destroy();
   p.fromWorker({ t: "welcome", epoch: 1, welcome: { version: 1, token: "ab", windowMS: 1, received: 0, resumed: true, bundles: true } });
   assert.equal(p.client.connection, "closed");
-  await assert.rejects(p.client.userInfo("bob"), { name: "CallError" });
+  await assert.rejects(p.client.userInfo("bob"), { name: "CallError", code: -3 });
+  assert.equal((await p.client.done).code, 0);
 });
 
 test("what the browser refuses is a CallError, too", async () => {

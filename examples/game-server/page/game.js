@@ -67,6 +67,7 @@ function leave(words) {
   sessionStorage.removeItem("player");
   map.place([]);
   talks(false);
+  down.clear();
   at("door").hidden = false;
   at("inside").hidden = true;
   wrong.clear();

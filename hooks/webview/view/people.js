@@ -117,7 +117,9 @@ export class People {
 
   /** load asks for the calls of late; @param {boolean} [further] for older ones */
   async load(further = false) {
+    this.more.disabled = true; // lest a page comes twice
     const got = await this.app.actions.quietly(() => this.app.client.recentCalls(further ? { limit: 20, after: this.next } : { limit: 20 }));
+    this.more.disabled = false;
     if (!got || this.app.people !== this) return;
     const records = got.records ?? [];
     this.records = further ? [...this.records, ...records] : records;

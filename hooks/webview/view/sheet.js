@@ -77,7 +77,10 @@ export async function settings(app) {
     /** @type {[string, string][]} */
     const options = found.map((d, i) => [d.deviceId, d.label || t("settings.unnamed", { n: i + 1 })]);
     if (!found.some((d) => d.deviceId === "default" || d.deviceId === "")) options.unshift(["", t("settings.default")]);
-    return field(t(label), options, app.chosen[kind] ?? options[0][0], (id) => { app.chosen[kind] = id; app.actions.run(() => choose(id)); });
+    return field(t(label), options, app.chosen[kind] ?? options[0][0], (id) => app.actions.run(async () => {
+      await choose(id);
+      app.chosen[kind] = id;
+    }));
   }));
 }
 

@@ -84,7 +84,7 @@ test("walk to a bot, hear it from its side, and walk away", { timeout: 120_000 }
     createInterface({ input: program.stdout }).on("line", (line) => { said += line + "\n"; });
     const address = await until(() => /Walk in at (\S+)/.exec(said)?.[1], "the game's page");
     const open = (/** @type {string} */ user, options = {}) => Person.at(address, { browser, user, script: ears, ...options });
-    const [alice, bob] = await Promise.all([open("alice", { errors: [/WebTransport|Failed to establish/] }), open("bob", { deny: ["microphone"], errors: [/409/] })]);
+    const [alice, bob] = await Promise.all([open("alice", { errors: [/WebTransport|Failed to establish|ERR_FAILED/] }), open("bob", { deny: ["microphone"], errors: [/409/] })]);
     await enter(alice, "alice");
     const { alice: start, bot0: bot } = await until(async () => { const s = await spots(alice); return s.alice && s.bot0 && s; }, "the world");
     assert.ok(Math.hypot(start.x - bot.x, start.y - bot.y) > 5, "the bot is out of hearing at first");
@@ -166,7 +166,10 @@ async function away(alice) {
   assert.equal(await datagrams(), before);
   assert.ok(Math.max(...await hear(alice)) < 1e-4);
 
+  // The page is loaded again, and is not let to the voices at first.
+  await alice.page.route("**/call/connection", (r) => r.abort(), { times: 1 });
   await alice.page.reload();
+  await alice.reads("There are no voices: ");
   await alice.reads("You are alice.");
 }
 

@@ -11,6 +11,7 @@ const WAIT = 450; // ms
 const KEY_EVERY = 500; // ms
 const CHECK = 10; // ms between looks at what is missing
 const QUEUE = 20; // frames within the decoder
+const LARGEST = 4096; // pixels of a side: a few bytes may claim more, which would cost a gigabyte to show
 const DRAWS = 12; // frames that wait for their sound
 // By how much sound may be later than the picture, in ms: 45 at the ear, less what drawing
 // and timers add, and a little to spare. `base` counts from the arrival of pictures.
@@ -178,7 +179,7 @@ export class VideoReceiver {
       this.keyed = false;
       return;
     }
-    if (head.key) this.keyed = head.width > 0 && head.height > 0;
+    if (head.key) this.keyed = head.width > 0 && head.height > 0 && head.width <= LARGEST && head.height <= LARGEST;
     if (this.muted) this.keyed = false; // what follows refers to it
     if (!this.keyed || !this.ctx) return;
     if (!this.decoder) {

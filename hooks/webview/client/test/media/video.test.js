@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readRTCP } from "../../media/rtcp.js";
-import { readRTP, RTPHeader } from "../../media/rtp.js";
+import { readRTP, RTPHeader, writeRTP } from "../../media/rtp.js";
 import { VideoReceiver } from "../../media/video-receive.js";
 import { VideoSender } from "../../media/video-send.js";
+import { writeDescriptor } from "../../media/vp8.js";
 import { install } from "./codecs.js";
 import { random } from "./random.js";
 
@@ -164,6 +165,23 @@ test("what does not come again is given up, and a key frame asked for", () => {
   assert.ok(r.keyed && r.stats.dropped >= 1);
   r.close();
   s.unpublish();
+});
+
+test("a picture that claims to be huge is not decoded", () => {
+  install();
+  const { r, asked } = receiver();
+  const b = new Uint8Array(40);
+  const key = (/** @type {number} */ seq, /** @type {number} */ width, /** @type {number} */ height) => {
+    const at = writeDescriptor(b, writeRTP(b, track, seq, 3000 * seq, true), true, seq, 0, 0);
+    b.set([0, 0, 0, 0x9d, 1, 0x2a, width & 0xff, width >> 8, height & 0xff, height >> 8], at);
+    r.packet(b.slice(), performance.now() + 1000 * seq);
+  };
+  key(1, 16383, 16383);
+  key(2, 320, 4097);
+  assert.deepEqual([r.decoder, r.keyed, asked.length], [null, false, 2]);
+  key(3, 4096, 2160);
+  assert.equal(/** @type {any} */ (r.decoder).got.length, 1);
+  r.close();
 });
 
 test("after a mute the picture goes on with a key frame", () => {

@@ -47,7 +47,8 @@ func (l *link) close() {
 // open sends the first message and returns the welcome. On an error the link
 // is closed.
 func (l *link) open(ctx context.Context, typ signal.Type, body any) (w *signal.Welcome, err error) {
-	stop := context.AfterFunc(ctx, func() { l.sess.Close() })
+	// The server may have resumed the session: code 0 would say that the client has left.
+	stop := context.AfterFunc(ctx, func() { l.sess.CloseWithError(codeReplaced, "no answer in time") })
 	defer func() {
 		if !stop() && ctx.Err() != nil {
 			err = fmt.Errorf("earshot: the server did not answer the sign-in: %w", ctx.Err())

@@ -112,7 +112,7 @@ async function watch() {
 /** Signs in for voice, which goes on by itself from then on. @param {{name: string, ticket: string}} who */
 async function listen(who) {
   const here = (/** @type {string} */ about, /** @type {string} */ words) => { if (player === who) say(about, words); };
-  for (; player === who; await pause(2000)) {
+  for (; player === who; await pause(1000)) {
     try {
       const client = await join(who.name, who.ticket, here, heard);
       if (player !== who) return void client.destroy(); // the game has ended meanwhile

@@ -33,7 +33,7 @@ func TestAttemptGivenUp(t *testing.T) {
 		<-server.Done()
 		var e *transport.Error
 		if !errors.As(server.Err(), &e) || !e.Remote || e.Code != codeReplaced {
-			t.Errorf("the server sees %v, want code %#x", server.Err(), codeReplaced)
+			t.Errorf("the server sees %v, want %v", server.Err(), codeReplaced)
 		}
 	})
 }

@@ -56,6 +56,10 @@ func encoder(t testing.TB) record.Encoder {
 	return e
 }
 
+func stereo() (record.Encoder, error) {
+	return libopus.Driver{}.NewEncoder(codec.EncoderConfig{Channels: 2, Bitrate: 96000, Signal: codec.SignalMusic})
+}
+
 // Who says no is in no file, not even in that of all; who is excluded is in it
 // up to there, and who is included again is in a new one.
 func TestConsent(t *testing.T) {
@@ -285,6 +289,9 @@ func TestVideoCall(t *testing.T) {
 type source struct {
 	packet func(hooks.TapPacket)
 	sound  func(hooks.TapSound)
+	voices func(hooks.TapSound)
+	broken error // of TapVoices
+	taps   []fakeTap
 }
 
 type fakeTap struct{ over chan struct{} }
@@ -303,11 +310,19 @@ func (t fakeTap) Dropped() uint64       { return 0 }
 func (s *source) MayRecord(context.Context, hooks.RecordRequest) error { return nil }
 func (s *source) TapPackets(_, _ string, f func(hooks.TapPacket)) (hooks.Tap, error) {
 	s.packet = f
-	return fakeTap{make(chan struct{})}, nil
+	return s.tap(), nil
 }
 func (s *source) TapTalker(_, _ string, f func(hooks.TapSound)) (hooks.Tap, error) {
 	s.sound = f
-	return fakeTap{make(chan struct{})}, nil
+	return s.tap(), nil
+}
+func (s *source) TapVoices(_, _ string, f func(hooks.TapSound)) (hooks.Tap, error) {
+	s.voices = f
+	return s.tap(), s.broken
+}
+func (s *source) tap() hooks.Tap {
+	s.taps = append(s.taps, fakeTap{make(chan struct{})})
+	return s.taps[len(s.taps)-1]
 }
 
 // Whatever timestamps, numbers and lengths come, a file is no longer than the

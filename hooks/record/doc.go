@@ -41,17 +41,18 @@
 // speakers of this package's test line up within 9 ms.
 //
 // In the files in which several are together each is where their own file has
-// them, within 20 ms, and not as much later as a jitter buffer held them: what is
-// heard lay within 4 ms of the speakers' files, with 60 ms of jitter and 3 % lost.
+// them, within 20 ms, and not as much later as a jitter buffer held them: in five
+// minutes with 60 ms of jitter and 3 % lost, what was heard lay within 8 ms of the
+// speakers' files.
 //
 // # Consent
 //
 // Before anything of a user is written Source.MayRecord is asked; no answer, or
 // a no, means that nothing is. Events say when recording a user began and ended,
 // so that the host can show it. Exclude ends it at once. Who refused, or is
-// excluded, is in no file of several either; who is to be heard through the ears of
-// (Heard) is asked by the same MayRecord, when they first hear somebody, and if they
-// refuse there is no such file. Files of several do not wait for an answer: what is
+// excluded, is in no file of several either. Whom Heard names is asked by the same
+// MayRecord, when they first hear somebody, and if they refuse there is no such
+// file. Files of several do not wait for an answer: what is
 // said before it is not in them.
 //
 // # Crashes

@@ -261,7 +261,7 @@ func BenchmarkCalls(b *testing.B) {
 	ctx := context.Background()
 	due := time.Now()
 	for b.Loop() {
-		for range perSecond {
+		for i := range perSecond {
 			due = due.Add(time.Second / perSecond)
 			time.Sleep(time.Until(due))
 			from, to := all[next], all[next+1]
@@ -279,7 +279,7 @@ func BenchmarkCalls(b *testing.B) {
 				inProcess = append(inProcess, d)
 				mu.Unlock()
 			})
-			if len(overQUIC) < int(made.Load())/50 { // 20 a second
+			if i%50 == 49 { // 20 a second
 				d, err := near.once(ctx, far)
 				if err != nil {
 					b.Fatal(err)
@@ -290,8 +290,8 @@ func BenchmarkCalls(b *testing.B) {
 	}
 	wg.Wait()
 	took := time.Since(began).Seconds()
-	if failed.Load() > 0 || len(overQUIC) == 0 {
-		b.Fatalf("%d calls failed, %d over QUIC", failed.Load(), len(overQUIC))
+	if failed.Load() > 0 {
+		b.Fatalf("%d of %d calls failed", failed.Load(), failed.Load()+made.Load())
 	}
 	quantile := func(d []time.Duration, q float64) float64 {
 		slices.Sort(d)

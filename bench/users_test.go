@@ -283,6 +283,9 @@ func BenchmarkCalls(b *testing.B) {
 	if failed.Load() > 0 {
 		b.Fatalf("%d of %d calls failed", failed.Load(), failed.Load()+made.Load())
 	}
+	if rate := float64(made.Load()) / took; rate < 0.9*perSecond && b.N > 1 { // once is to see that it works
+		b.Fatalf("%.0f calls a second were made, not %d: the machine has too much else to do, or too little power", rate, perSecond)
+	}
 	quantile := func(d []time.Duration, q float64) float64 {
 		slices.Sort(d)
 		return float64(d[int(q*float64(len(d)-1))].Microseconds()) / 1000

@@ -111,7 +111,7 @@ func profiled(file string) (d time.Duration, err error) {
 		}
 		b = b[n+m:]
 		switch tag {
-		case 10<<3 | 0:
+		case 10 << 3: // a number
 			d = time.Duration(v)
 		default:
 			if tag&7 == 2 { // of v bytes

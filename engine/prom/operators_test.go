@@ -41,7 +41,7 @@ var wanted = map[string][]string{
 	"mix tick time and lateness":      {"earshot_mix_tick_seconds", "earshot_mix_lateness_seconds", "earshot_mix_ticks_total", "earshot_mixes"},
 	"the same of worlds":              {"earshot_world_tick_seconds", "earshot_world_lateness_seconds"},
 	"encode and decode counts":        {"earshot_mix_encoded_frames_total", "earshot_mix_decoded_frames_total", "earshot_mix_packets_total", "earshot_world_decoded_packets_total", "earshot_world_encoded_packets_total"},
-	"jitter buffers":                  {"earshot_jitter_buffer_packets_total received", "earshot_jitter_buffer_packets_total played", "earshot_jitter_buffer_sound_seconds_total decoded"},
+	"jitter buffers":                  {"earshot_jitter_buffer_packets_total played", "earshot_jitter_buffer_sound_seconds_total decoded"},
 	"hook time":                       {"earshot_hook_seconds Packet deaf", "earshot_hook_seconds Processor robot", "earshot_hook_seconds MayCall door", "earshot_hook_seconds Observe loud", "earshot_hook_seconds Score world", "earshot_hook_seconds SignIn server"},
 	"hook panics":                     {"earshot_hook_panics_total Observe loud", "earshot_hook_panics_total Score world", "earshot_hook_failures_total MayCall door", "earshot_hook_take_offs_total Score world"},
 	"sign-ins and calls":              {"earshot_sign_ins_total", "earshot_refusals_total usersig_check_failed", "earshot_calls_started_total"},
@@ -55,6 +55,7 @@ var alsoThere = []string{
 	"earshot_drops_total rtcp rtcp too_many", "earshot_drops_total audio mix late", "earshot_drops_total  events queue_full",
 	"earshot_drops_total audio world queue_full", "earshot_drops_total audio world too_large", "earshot_drops_total audio path queue_full", "earshot_drops_total audio path not_changed", "earshot_drops_total  roq no_flow",
 	"earshot_queued_packets audio", "earshot_queued_packets video", "earshot_hook_running Packet deaf", "earshot_hook_late_total Packet deaf",
+	"earshot_jitter_buffer_packets_total late", "earshot_jitter_buffer_packets_total undecodable", "earshot_jitter_buffer_lost_packets_total", "earshot_jitter_buffer_recovered_packets_total", "earshot_jitter_buffer_reordered_packets_total",
 	"earshot_mix_late_ticks_total", "earshot_mix_skipped_ticks_total", "earshot_resumes_total", "earshot_calls_ended_total hangup",
 }
 

@@ -41,6 +41,9 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.srv.Snapshot()
+	for i := range s.Hooks { // a label must be UTF-8
+		s.Hooks[i].Plugin = strings.ToValidUTF8(s.Hooks[i].Plugin, "\uFFFD")
+	}
 	for _, m := range metrics {
 		m.collect(&s, &sink{ch, m})
 	}
@@ -197,14 +200,17 @@ var metrics = []metric{
 	counter("mix_decoded_frames", "Frames of talkers that were decoded, or made up.", plain(func(s *engine.Snapshot) uint64 { return s.Mix.Decoded })),
 	counter("mix_encoded_frames", "Frames of mixes that were encoded.", plain(func(s *engine.Snapshot) uint64 { return s.Mix.Encoded })),
 	counter("mix_packets", "Packets of mixes to receivers.", plain(func(s *engine.Snapshot) uint64 { return s.Mix.Packets })),
-	counter("jitter_buffer_packets", "Packets of talkers in mixes: those that came, and what became of them.", func(s *engine.Snapshot, to *sink) {
+	counter("jitter_buffer_packets", "Packets of talkers in mixes that came, by what became of them; those that wait are not among them.", func(s *engine.Snapshot, to *sink) {
 		j := &s.JitterBuffers
 		for outcome, n := range map[string]uint64{
-			"received": j.Received, "played": j.Played, "lost": j.Lost, "reordered": j.Reordered, "recovered": j.FECRecovered,
+			"played": j.Played, "late": j.Late, "duplicate": j.Duplicate, "discarded": j.Discarded, "undecodable": j.DecodeErrors,
 		} {
 			to.count(n, outcome)
 		}
 	}, "outcome"),
+	counter("jitter_buffer_lost_packets", "Packets of talkers in mixes that never came.", plain(func(s *engine.Snapshot) uint64 { return s.JitterBuffers.Lost })),
+	counter("jitter_buffer_recovered_packets", "Those of them that were recovered from the copy in the next.", plain(func(s *engine.Snapshot) uint64 { return s.JitterBuffers.FECRecovered })),
+	counter("jitter_buffer_reordered_packets", "Packets of talkers in mixes that came after a later one.", plain(func(s *engine.Snapshot) uint64 { return s.JitterBuffers.Reordered })),
 	counter("jitter_buffer_sound_seconds", "Sound of talkers in mixes: real, made up, and silence.", func(s *engine.Snapshot, to *sink) {
 		j := &s.JitterBuffers
 		to.value(seconds(j.DecodedSamples), "decoded")

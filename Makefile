@@ -31,7 +31,8 @@ CALCULATES = ./mixer ./mixer/jitter ./internal/audio ./internal/speech
 WITHOUT_RACE = Alloc|IsSmall|Conformance|BadPlugins|BadNetwork|LineUp|Simulcast
 
 # Opus in Go is not instrumented: it, too, only calculates. `make lint` vets.
-# Each benchmark runs once, lest it rot.
+# Each benchmark runs once, lest it rot, but for those that are long and much like
+# others; of none is more asked than that it works.
 test: deps
 	$(GO) test -race -vet=off -shuffle=on -gcflags=github.com/pion/opus/...=-race=false $$($(GO) list ./... | grep -vE '/(codec|effects)(/|$$)')
 	$(GO) test -vet=off -shuffle=on $(ALONE) $(CALCULATES)
@@ -57,7 +58,6 @@ bench: deps
 bench-full: deps
 	@bench/results.sh full
 
-# A recording's speakers line up.
 PEERS_SECONDS ?= 10
 
 bench-peers: deps

@@ -17,10 +17,9 @@ full) room=10 windows=3 calls=10x load=10x micro=1s world=30 ;;
 	exit 2
 	;;
 esac
-out=bench/RESULTS.md
-raw=bench/raw.txt
 before=$(cut -d" " -f1 /proc/loadavg 2>/dev/null || echo unknown)
 tmp=$(mktemp -d)
+raw=$tmp/raw # what there is beside this file stays until all has been run
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
 failed=""
@@ -36,10 +35,11 @@ go build -o "$tmp/bin/" ./cmd/earshot ./bench/report
 export EARSHOT=$tmp/bin/earshot NETWORK_TABLE=$tmp/network
 echo "compiled in $SECONDS s"
 
+# Errors are not among the output: they would fall into its lines.
 run() { # package, benchmarks, -benchtime
 	local began=$SECONDS
 	echo "# go test -run '^\$' -bench '$2' -benchtime $3 ./$1" | tee -a "$raw"
-	(cd "$1" && exec "$tmp/bin/${1##*/}.test" -test.run '^$' -test.bench "$2" -test.benchtime "$3" -test.timeout 60m) 2>&1 |
+	(cd "$1" && exec "$tmp/bin/${1##*/}.test" -test.run '^$' -test.bench "$2" -test.benchtime "$3" -test.timeout 60m) |
 		tee -a "$raw" || failed="$failed $1:$2"
 	echo "# $((SECONDS - began)) s" | tee -a "$raw"
 	echo >>"$raw"
@@ -167,6 +167,7 @@ processor() { sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo 2>/dev/null | head
 		cat "$NETWORK_TABLE"
 	fi
 } >"$tmp/results"
-mv "$tmp/results" "$out"
-echo "wrote $out and $raw in $SECONDS s"
+mv "$tmp/results" bench/RESULTS.md
+mv "$raw" bench/raw.txt
+echo "wrote bench/RESULTS.md and bench/raw.txt in $SECONDS s"
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

@@ -31,13 +31,12 @@ func BenchmarkPacket(b *testing.B) {
 		}
 		bare = float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 	})
-	for name, dial := range map[string]func(testing.TB) (near, far transport.Session){
-		"QUIC":         overQUIC,
-		"WebTransport": overWebTransport,
-		"pipe":         overPipe,
-	} {
-		b.Run(name, func(b *testing.B) {
-			near, far := dial(b)
+	for _, over := range []struct {
+		name string
+		dial func(testing.TB) (near, far transport.Session)
+	}{{"QUIC", overQUIC}, {"WebTransport", overWebTransport}, {"pipe", overPipe}} {
+		b.Run(over.name, func(b *testing.B) {
+			near, far := over.dial(b)
 			got := make(chan struct{}, 1)
 			if err := far.HandleFlow(1, func([]byte, time.Time) { got <- struct{}{} }); err != nil {
 				b.Fatal(err)

@@ -135,6 +135,23 @@ func newCaller() *caller {
 	return &caller{invited: make(chan time.Time, 1), ended: make(chan struct{}, 1)}
 }
 
+// newCallers signs so many in, in this process.
+func newCallers(b *testing.B, srv *engine.Server, n int) []*caller {
+	all := make([]*caller, n)
+	for i := range all {
+		all[i] = newCaller()
+		c, err := engine.Dial(b.Context(), engine.ClientConfig{
+			Dialer: srv.Pipe(), UserID: fmt.Sprintf("user%d", i), UserSig: "x", Listener: all[i],
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { c.Destroy() })
+		all[i].client = c
+	}
+	return all
+}
+
 // once makes a whole call: ring, answer, hang up, and both have been told of
 // the end. It returns the time from Call to the other's OnInvited.
 func (c *caller) once(ctx context.Context, callee *caller) (time.Duration, error) {
@@ -162,22 +179,7 @@ func (c *caller) once(ctx context.Context, callee *caller) (time.Duration, error
 func BenchmarkCallSetups(b *testing.B) {
 	const pairs, atOnce = 1000, 64
 	srv := newProcessServer(b, 2*pairs, nil)
-	all := make([]*caller, 2*pairs)
-	for i := range all {
-		all[i] = newCaller()
-		c, err := engine.Dial(b.Context(), engine.ClientConfig{
-			Dialer: srv.Pipe(), UserID: fmt.Sprintf("user%d", i), UserSig: "x", Listener: all[i],
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		all[i].client = c
-	}
-	b.Cleanup(func() {
-		for _, c := range all {
-			c.client.Destroy()
-		}
-	})
+	all := newCallers(b, srv, 2*pairs)
 	if n := srv.Snapshot().Users; n != len(all) {
 		b.Fatalf("%d of %d were admitted", n, len(all))
 	}
@@ -201,18 +203,21 @@ func BenchmarkCallSetups(b *testing.B) {
 			}
 		})
 	}
+	began := time.Now()
 	for b.Loop() {
 		work <- struct{}{}
 	}
 	close(work)
 	wg.Wait()
+	took := time.Since(began) // the last calls went on when the loop was over
 	if n := failed.Load(); n > 0 {
 		b.Fatalf("%d of %d calls failed, such as: %v", n, b.N, *why.Load())
 	}
 	if n := srv.Snapshot().CallsEnded[hooks.EndHangup]; n < uint64(b.N) {
 		b.Fatalf("the server ended %d calls of %d", n, b.N)
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64(b.N)/took.Seconds(), "calls/s")
+	b.ReportMetric(float64(took.Nanoseconds())/float64(b.N), "ns/op")
 }
 
 // BenchmarkCalls sets up and tears down calls at 1,000 a second on a server with
@@ -228,22 +233,7 @@ func BenchmarkCalls(b *testing.B) {
 		s := idle(b, srv, fmt.Sprintf("idle%d", i))
 		b.Cleanup(func() { s.Close() })
 	}
-	all := make([]*caller, calling)
-	for i := range all {
-		all[i] = newCaller()
-		c, err := engine.Dial(b.Context(), engine.ClientConfig{
-			Dialer: srv.Pipe(), UserID: fmt.Sprintf("user%d", i), UserSig: "x", Listener: all[i],
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-		all[i].client = c
-	}
-	b.Cleanup(func() {
-		for _, c := range all {
-			c.client.Destroy()
-		}
-	})
+	all := newCallers(b, srv, calling)
 	if n := srv.Snapshot().Users; n != users {
 		b.Fatalf("%d of %d were admitted", n, users)
 	}
@@ -261,7 +251,7 @@ func BenchmarkCalls(b *testing.B) {
 	ctx := context.Background()
 	due := time.Now()
 	for b.Loop() {
-		for range perSecond {
+		for i := range perSecond {
 			due = due.Add(time.Second / perSecond)
 			time.Sleep(time.Until(due))
 			from, to := all[next], all[next+1]
@@ -279,7 +269,7 @@ func BenchmarkCalls(b *testing.B) {
 				inProcess = append(inProcess, d)
 				mu.Unlock()
 			})
-			if len(overQUIC) < int(made.Load())/50 { // 20 a second
+			if i%50 == 49 { // 20 a second
 				d, err := near.once(ctx, far)
 				if err != nil {
 					b.Fatal(err)
@@ -290,8 +280,11 @@ func BenchmarkCalls(b *testing.B) {
 	}
 	wg.Wait()
 	took := time.Since(began).Seconds()
-	if failed.Load() > 0 || len(overQUIC) == 0 {
-		b.Fatalf("%d calls failed, %d over QUIC", failed.Load(), len(overQUIC))
+	if failed.Load() > 0 {
+		b.Fatalf("%d of %d calls failed", failed.Load(), failed.Load()+made.Load())
+	}
+	if rate := float64(made.Load()) / took; rate < 0.9*perSecond && b.N > 1 { // once is to see that it works
+		b.Fatalf("%.0f calls a second were made, not %d: the machine has too much else to do, or too little power", rate, perSecond)
 	}
 	quantile := func(d []time.Duration, q float64) float64 {
 		slices.Sort(d)

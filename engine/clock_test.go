@@ -190,10 +190,27 @@ func TestSteer(t *testing.T) {
 				t.Errorf("%v early: they come %v before the tick in the end", early, wait)
 			}
 		}
-		// One who does not do it is asked three times, and then once a minute.
-		s := steer{grid: tk.grid(tk.every)}
+		// Where most count, one packet in five that comes much later hides nobody.
+		s := steer{grid: tk.grid(tk.every), most: true}
+		at := tk.time(1000).Add(-11 * ms)
 		asked := 0
-		at := tk.time(1000).Add(-12 * ms)
+		for i := range 400 {
+			late := time.Duration(0)
+			if i%5 == 2 {
+				late = time.Duration(4*(i/5%3+1)) * ms
+			}
+			if shift := s.note(at.Add(late)); shift != 0 {
+				asked++
+				at = at.Add(shift)
+			}
+			at = at.Add(20 * ms)
+		}
+		if wait := tk.time(tk.number(at) + 1).Sub(at); asked != 1 || wait != steerLead {
+			t.Errorf("asked %d times, and they come %v before the tick", asked, wait)
+		}
+		// One who does not do it is asked three times, and then once a minute.
+		s = steer{grid: tk.grid(tk.every)}
+		asked, at = 0, tk.time(1000).Add(-12*ms)
 		for range 50 * 60 {
 			if s.note(at) != 0 {
 				asked++

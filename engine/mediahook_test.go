@@ -127,9 +127,12 @@ func (e *firstSample) Encode(pcm []int16, _ []byte) (int, error) {
 
 // What packet hooks cost a packet that goes to five receivers.
 func BenchmarkPacketHooks(b *testing.B) {
-	for name, n := range map[string]int{"absent": 0, "one": 1, "ten": 10} {
-		b.Run(name, func(b *testing.B) {
-			tr, s, packet := forwarder(n)
+	for _, c := range []struct {
+		name string
+		n    int
+	}{{"absent", 0}, {"one", 1}, {"ten", 10}} {
+		b.Run(c.name, func(b *testing.B) {
+			tr, s, packet := forwarder(c.n)
 			now := time.Now()
 			b.ReportAllocs()
 			for seq := uint16(0); b.Loop(); seq++ {

@@ -172,7 +172,7 @@ func (m *mixing) add(t *track) {
 		return
 	}
 	src := m.br.AddSource(bridge.SourceConfig{
-		Owner: t.owner.number, SSRC: t.ssrc, Process: t.processor(), Level: t.levelObserver(),
+		Owner: t.owner.number, SSRC: t.ssrc, Process: t.processor(), Level: t.levelObserver(), Tag: t,
 	})
 	if pose := t.owner.pose; pose != nil {
 		src.SetPosition(pose.Position)

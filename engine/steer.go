@@ -14,8 +14,8 @@ import (
 // just before the tick.
 type steer struct {
 	grid grid
-	// most says that most packets should come in time, rather than the last: for
-	// one that is late the next chance is near.
+	// most says that most packets should come in time, rather than all: for one
+	// that is late the next chance is near.
 	most bool
 
 	n     int
@@ -26,6 +26,7 @@ type steer struct {
 
 const (
 	steerPackets = 16
+	steerMost    = steerPackets * 3 / 4
 	// steerLead is how long before the tick the last of the packets should come.
 	steerLead = 2500 * time.Microsecond
 	// steerWorth is the least that is worth asking for.
@@ -46,7 +47,11 @@ func (s *steer) note(arrival time.Time) time.Duration {
 		return 0
 	}
 	s.n = 0
-	last, middle, spread := placesOf(s.waits[:], every)
+	count := steerPackets
+	if s.most {
+		count = steerMost
+	}
+	last, middle, spread := placesOf(s.waits[:], count, every)
 	if spread > every/2 {
 		return 0 // the network shakes them more than steering would gain
 	}
@@ -73,20 +78,24 @@ func (s *steer) note(arrival time.Time) time.Duration {
 	return shift
 }
 
-// placesOf returns the wait of the packet that comes last in the frame, that of
-// the one in the middle, and over how long they are spread. Waits are places on a
-// circle as long as the frame: the widest gap between two neighbours is where no
-// packets come. waits is sorted.
-func placesOf(waits []time.Duration, every time.Duration) (last, middle, spread time.Duration) {
+// placesOf returns where in the frame most packets come: the wait of the last of
+// those most that come closest together, that of the one in their middle, and
+// over how long they are spread. Waits are places on a circle as long as the
+// frame. waits is sorted.
+func placesOf(waits []time.Duration, most int, every time.Duration) (last, middle, spread time.Duration) {
 	slices.Sort(waits)
 	n := len(waits)
-	widest, after := every-waits[n-1]+waits[0], 0
-	for i := 1; i < n; i++ {
-		if gap := waits[i] - waits[i-1]; gap > widest {
-			widest, after = gap, i
+	spread = every
+	for i := range waits {
+		arc := waits[(i+most-1)%n] - waits[i]
+		if arc < 0 {
+			arc += every
+		}
+		if arc < spread {
+			last, middle, spread = waits[i], waits[(i+most/2)%n], arc
 		}
 	}
-	return waits[after], waits[(after+n/2)%n], every - widest
+	return last, middle, spread
 }
 
 // watch looks at when a track's packets arrive, and asks for a shift.

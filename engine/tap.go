@@ -30,6 +30,7 @@ type tap struct {
 	audio  bool   // it takes sound
 	video  bool   // and pictures
 	ears   bool   // it is on what the user hears
+	apart  bool   // and is told each voice by itself
 	queue  chan *tapItem
 	free   chan *tapItem
 	quit   chan struct{}

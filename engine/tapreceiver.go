@@ -25,6 +25,20 @@ import (
 // (SetRemoteAudioVolume). It needs a decoder alone, and costs a decode of each
 // talker that they hear.
 func (s *Server) TapReceiver(callID, userID string, f func(hooks.TapSound)) (hooks.Tap, error) {
+	return s.tapEars(callID, userID, "receiver", f)
+}
+
+// TapVoices is as TapReceiver, but tells each voice that the user hears by itself,
+// as loud and from where they hear it: UserID is who says it, and blocks with the
+// same Time are heard together. So the host can leave some out, or change them, and
+// add up the rest. In a call blocks are of one channel while the user has no pose.
+func (s *Server) TapVoices(callID, userID string, f func(hooks.TapSound)) (hooks.Tap, error) {
+	return s.tapEars(callID, userID, tapVoices, f)
+}
+
+const tapVoices = "voices"
+
+func (s *Server) tapEars(callID, userID, name string, f func(hooks.TapSound)) (hooks.Tap, error) {
 	if f == nil {
 		return nil, errNoTapFunc
 	}
@@ -34,8 +48,8 @@ func (s *Server) TapReceiver(callID, userID string, f func(hooks.TapSound)) (hoo
 	if err := s.needsCodec(); err != nil {
 		return nil, err
 	}
-	return s.startTap(callID, userID, "receiver", func(r *room, tp *tap) (func(), error) {
-		tp.ears = true
+	return s.startTap(callID, userID, name, func(r *room, tp *tap) (func(), error) {
+		tp.ears, tp.apart = true, name == tapVoices
 		if w := r.call.world; w != nil {
 			w.listenTo(tp)
 			talker := newTapTalker(tp, f)
@@ -74,7 +88,11 @@ func (r *room) listenAs(d *device, tp *tap) error {
 		return err
 	}
 	e := &ear{tp: tp, m: m}
-	e.heard = m.br.AddReceiver(bridge.ReceiverConfig{Owner: d.number, PCM: tp.hear})
+	cfg := bridge.ReceiverConfig{Owner: d.number, PCM: tp.hear}
+	if tp.apart {
+		cfg.PCM, cfg.Voice = nil, tp.hearVoice
+	}
+	e.heard = m.br.AddReceiver(cfg)
 	m.legs++
 	d.ears = append(d.ears, e)
 	if d.pose != nil {
@@ -114,12 +132,20 @@ func (d *device) dropEars(tp *tap) {
 }
 
 // hear takes a block of the mix. It is called by the tick, and never waits.
-func (tp *tap) hear(pcm []int16, channels int, due time.Time) {
+func (tp *tap) hear(pcm []int16, channels int, due time.Time) { tp.keep(nil, 0, pcm, channels, due) }
+
+// hearVoice is as hear, of one voice.
+func (tp *tap) hearVoice(s *bridge.Source, pcm []int16, channels int, due time.Time) {
+	tp.keep(s.Tag().(*track), s.Timestamp(), pcm, channels, due)
+}
+
+func (tp *tap) keep(t *track, ts uint32, pcm []int16, channels int, due time.Time) {
 	it := tp.item()
 	if it == nil {
 		tp.dropped.Add(1)
 		return
 	}
+	it.t, it.ts = t, ts
 	it.pcm, it.channels, it.arrival = append(it.pcm[:0], pcm...), channels, due
 	tp.push(it)
 }
@@ -131,6 +157,9 @@ func (tp *tap) runReceiver(f func(hooks.TapSound)) {
 			return
 		case it := <-tp.queue:
 			s := hooks.TapSound{UserID: tp.userID, PCM: it.pcm, Channels: it.channels, Time: it.arrival}
+			if it.t != nil {
+				s.UserID, s.Track, s.Timestamp = it.t.owner.userID, it.t.id, it.ts
+			}
 			tp.call(func() { f(s) })
 			tp.recycle(it)
 		}

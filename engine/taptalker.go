@@ -131,12 +131,16 @@ func (r *tapTalker) pull(now time.Time) {
 				continue
 			}
 			speaks = true
-			v.buf.Pull(r.pcm[:], r.due)
-			if r.blend != nil {
+			res := v.buf.Pull(r.pcm[:], r.due)
+			s := hooks.TapSound{PCM: r.pcm[:], Channels: 1, Time: r.due}
+			switch {
+			case r.tp.apart:
+				s.PCM, s.Channels = r.blend.one(v, r.pcm[:]), 2
+			case r.blend != nil:
 				r.blend.add(v, r.pcm[:])
 				continue
 			}
-			s := hooks.TapSound{UserID: v.t.owner.userID, PCM: r.pcm[:], Channels: 1, Time: r.due}
+			s.UserID, s.Track, s.Timestamp = v.t.owner.userID, v.t.id, res.Timestamp
 			r.tp.call(func() { r.f(s) })
 			if r.tp.over() {
 				return
@@ -148,7 +152,7 @@ func (r *tapTalker) pull(now time.Time) {
 			r.due = time.Time{}
 			return
 		}
-		if r.blend != nil {
+		if r.blend != nil && !r.tp.apart {
 			s := r.blend.take(r.tp.userID, r.due)
 			if r.tp.call(func() { r.f(s) }); r.tp.over() {
 				return

@@ -118,11 +118,12 @@ type World struct {
 	// they check, note what they change in book, and push the change. The tick is
 	// one goroutine at a time and alone has to do with aud, byID and the slots of
 	// seats. It begins with taking all changes in one atomic exchange and carrying
-	// them out in their order; where players are it reads from their spots, which
-	// are written without a lock, too. What both need at once is atomic in the
-	// member, or in the seat. A seat's lock is held while its device is told of a
-	// track, so that nothing is told after the seat is over; the device's own and
-	// the batch's, which packet handlers take, are all else that a tick waits for.
+	// them out in their order; where players are after the last complete Move it
+	// reads from their spots, which hold that until the next tick, too. What both
+	// need at once is atomic in the member, or in the seat. A seat's lock is held
+	// while its device is told of a track, so that nothing is told after the seat is
+	// over; the device's own and the batch's, which packet handlers take, are all
+	// else that a tick waits for.
 	// Lock order: Server.mu, World.mu, seat.mu, device.mu.
 	srv  *Server
 	cfg  WorldConfig
@@ -170,16 +171,20 @@ type member struct {
 	sound  *Sound // that it is, if it is no player
 
 	spot  spot
-	on    atomic.Pointer[member] // with whom a sound goes, or nil
-	seat  atomic.Pointer[seat]   // on which they are in, or nil; World.mu to change it
-	track atomic.Pointer[track]  // their microphone, or nil; World.mu to change it
+	on    *member               // with whom a sound goes, or nil
+	off   atomic.Uint64         // the Move that took it off them, or 0
+	seat  atomic.Pointer[seat]  // on which they are in, or nil; World.mu to change it
+	track atomic.Pointer[track] // their microphone, or nil; World.mu to change it
 
 	// For the packet handler and the tick.
 	talked atomic.Int64 // when, in Unix nanoseconds
 	loud   atomic.Int32 // in 1/256 dBov
 	hushed atomic.Bool  // nobody may hear them
 	ears   atomic.Pointer[[]*tap]
-	placed uint32 // the version of spot that the tick has seen; its own
+
+	// The tick's own: what it has placed them by.
+	from   *spot
+	placed uint64
 }
 
 // device is that on which they are in, or nil.
@@ -225,6 +230,7 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	w.call = &call{state: callstate.Call{ID: cfg.ID, Group: true, Media: hooks.MediaAudio}, room: newRoom(s), world: w}
 	w.call.room.call = w.call
 	w.stage.users = make(map[string]*member)
+	w.stage.done.Store(1)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -318,7 +324,7 @@ func (w *World) Join(players ...Player) ([]Handle, error) {
 // add puts members in. Server.mu and mu are held.
 func (w *World) add(list []*member, rules []playerRules) {
 	for i, m := range list {
-		m.spot.write(rules[i].Position, rules[i].Forward)
+		m.spot.write(1, 1, rules[i].Position, rules[i].Forward)
 		w.stage.add(m)
 		w.members[m.userID] = m
 		rules[i].set(w.book)

@@ -307,3 +307,83 @@ func BenchmarkWorldJoin(b *testing.B) {
 	b.ReportMetric(float64(slowest.Microseconds())/float64(2*b.N), "us/tick-slowest")
 	b.ReportMetric(0, "ns/op")
 }
+
+// TestMoveIsOne: what one Move says holds together. Pairs who are never within
+// each other's range jump to and fro, and the tick, wherever it falls, finds none
+// who hear another: half of a Move would bring a pair together.
+func TestMoveIsOne(t *testing.T) {
+	const pairs = 100
+	w, _, _ := village(t, 2*pairs, 0)
+	var places [2][]Placement
+	for i := range 2 * pairs {
+		for n := range places {
+			at := mixer.Vector{float32(n * 20), float32(i/2) * 100}
+			if i%2 == 1 {
+				at[0] += 31
+			}
+			places[n] = append(places[n], Placement{UserID: fmt.Sprintf("p%d", i), Position: at})
+		}
+	}
+	move := func(n int) {
+		if err := w.Move(places[n%2]); err != nil {
+			t.Error(err)
+		}
+	}
+	move(1)
+	nobodyHears(t, w, 1000, move)
+}
+
+// TestInOrder: the tick has all that the game said up to one moment. A player who
+// comes near another hears nobody meanwhile, by what the game says before and
+// after.
+func TestInOrder(t *testing.T) {
+	w, _, _ := village(t, 2, 0)
+	at := func(x float32) {
+		if err := w.Move([]Placement{{UserID: "p0", Position: mixer.Vector{x}}}); err != nil {
+			t.Error(err)
+		}
+	}
+	deafen := func(on bool) {
+		if err := w.SetMute(audience.DeafenedByModerator, on, "p0"); err != nil {
+			t.Error(err)
+		}
+	}
+	at(100)
+	nobodyHears(t, w, 5000, func(int) {
+		deafen(true)
+		at(10)
+		at(100)
+		deafen(false)
+	})
+}
+
+// nobodyHears ticks while the game's loop turns n times: of two players who came
+// one after the other none hears the other.
+func nobodyHears(t *testing.T, w *World, n int, loop func(n int)) {
+	t.Helper()
+	w.run(0, time.Now())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for i := range n {
+			loop(i)
+		}
+	}()
+	heard, ticks := 0, 0
+	for going := true; going; ticks++ {
+		w.update(time.Now(), w.settle())
+		for i := 0; i < len(w.byID); i += 2 {
+			if w.aud.Hears(w.byID[i].id, w.byID[i+1].id) != audience.Nothing {
+				heard++
+			}
+		}
+		select {
+		case <-over:
+			going = false
+		default:
+		}
+	}
+	if heard > 0 {
+		t.Errorf("%d times in %d ticks somebody was heard who never was in range", heard, ticks)
+	}
+}

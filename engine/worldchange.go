@@ -25,8 +25,27 @@ func (w *World) push(rules func(a *audience.Audience), rest func()) {
 	w.tick.start()
 }
 
-// settle carries out what has been changed. It is the tick's.
-func (w *World) settle() {
+// settle carries out what has been changed. It returns the last Move that was
+// complete then: the tick has all that the game said up to one moment, and goes by
+// it until the next, whatever moves meanwhile. It is the tick's.
+func (w *World) settle() (turn uint64) {
+	st := &w.stage
+	for range 100 { // a game may well move its players one by one
+		turn = st.done.Load()
+		st.kept.Store(turn)
+		w.carryOut()
+		if st.done.Load() == turn {
+			break
+		}
+	}
+	if w.ended.Swap(false) {
+		w.sweep()
+	}
+	return turn
+}
+
+// carryOut carries out the changes that are there.
+func (w *World) carryOut() {
 	var first *change
 	for c := w.changes.Swap(nil); c != nil; {
 		c.next, first, c = first, c, c.next
@@ -38,8 +57,5 @@ func (w *World) settle() {
 		if c.rest != nil {
 			c.rest()
 		}
-	}
-	if w.ended.Swap(false) {
-		w.sweep()
 	}
 }

@@ -195,9 +195,9 @@ func (b *worldBatch) done(t worldTaken) {
 func (w *World) run(uint64, time.Time) (more bool) {
 	began := time.Now()
 	b := w.batch.take()
-	w.settle() // after: who came and talked is known
+	turn := w.settle() // after: who came and talked is known
 	if began.Sub(w.worked) >= w.cfg.Tick-w.tick.every/2 {
-		w.work(began)
+		w.work(began, turn)
 	} else {
 		w.begin(b)
 	}
@@ -212,8 +212,10 @@ func (w *World) run(uint64, time.Time) (more bool) {
 	return more
 }
 
-// update tells the audience where players are and who talks.
-func (w *World) update(now time.Time) {
+// update tells the audience where players are, as the game had it after a Move,
+// and who talks.
+func (w *World) update(now time.Time, turn uint64) {
+	w.place(turn)
 	w.active = 0
 	since := now.Add(-talkTime).UnixNano()
 	for _, m := range w.byID {
@@ -222,12 +224,6 @@ func (w *World) update(now time.Time) {
 		}
 		if may := w.aud.CanTalk(m.id); m.hushed.Load() == may {
 			m.hushed.Store(!may)
-		}
-		if on := m.on.Load(); on != nil {
-			w.follow(m, on)
-		} else if at, forward, version := m.spot.read(); version != m.placed && version%2 == 0 {
-			w.aud.Place(m.id, at, forward)
-			m.placed = version
 		}
 		talks := m.track.Load() != nil && m.talked.Load() > since
 		if talks {
@@ -240,8 +236,8 @@ func (w *World) update(now time.Time) {
 }
 
 // work works out who hears whom.
-func (w *World) work(now time.Time) {
-	w.update(now)
+func (w *World) work(now time.Time, turn uint64) {
+	w.update(now, turn)
 	w.aud.Tick()
 	w.scores.turn()
 	w.worked = now

@@ -31,7 +31,8 @@ var ErrNotInWorld = errors.New("not in the world")
 // Move says where players are, as often as the game's own loop turns: a thousand
 // at a time take some tens of microseconds, and no media waits for it nor it for
 // media. What it says is used from the next tick on (WorldConfig.Tick), the last
-// of several. Errors: ErrNotInWorld, also for one who has just left, and an
+// of several, and all of it at once: nobody is heard for being half-way through a
+// Move, or between it and what the game said before or after. Errors: ErrNotInWorld, also for one who has just left, and an
 // *Error for a place that is no number or beyond 1,000 km; the others are moved
 // all the same. The slice is the caller's again when it returns.
 func (w *World) Move(placements []Placement) error {
@@ -45,6 +46,11 @@ func (w *World) Move(placements []Placement) error {
 // A stage is where Move finds players by handle or name. Its lock is one that
 // the tick does not take.
 type stage struct {
+	// Moves are numbered from 2 on: 1 is where who joins is. Those up to done are
+	// complete; who has mu writes it. After the one in kept is where the tick may
+	// want to know that players were.
+	done, kept atomic.Uint64
+
 	mu    sync.Mutex
 	next  uint32    // generation of the next handle
 	byID  []*member // by audience.ID; nil where nobody is
@@ -70,10 +76,8 @@ func (s *stage) add(m *member) {
 func (s *stage) where(m *member) (at, forward audience.Vector) {
 	s.mu.Lock() // nobody writes
 	defer s.mu.Unlock()
-	if on := m.on.Load(); on != nil {
-		m = on
-	}
-	at, forward, _ = m.spot.read()
+	turn := s.done.Load()
+	at, forward, _ = m.at(turn).read(turn)
 	return at, forward
 }
 
@@ -89,6 +93,8 @@ func (s *stage) move(placements []Placement) error {
 	absent := 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	turn, kept := s.done.Load()+1, s.kept.Load()
+	defer s.done.Store(turn)
 	for i := range placements {
 		p := &placements[i]
 		var m *member
@@ -103,9 +109,9 @@ func (s *stage) move(placements []Placement) error {
 		case !isPlace(p.Position) || !isPlace(p.Forward):
 			bad = checkPlace(p.Position, p.Forward)
 		default:
-			m.spot.write(p.Position, p.Forward)
-			if m.sound != nil {
-				m.on.Store(nil)
+			m.spot.write(turn, kept, p.Position, p.Forward)
+			if m.on != nil {
+				m.off.CompareAndSwap(0, turn)
 			}
 		}
 	}
@@ -115,34 +121,79 @@ func (s *stage) move(placements []Placement) error {
 	return bad
 }
 
-// A spot is where a player is, as the game said last. One goroutine at a time
-// writes; who reads waits for nobody.
+// A spot is where a player is: by the last Move that said so, by the one that the
+// tick goes by, which may be an older one, and by the one that is under way. One
+// goroutine at a time writes and one reads, and neither waits for the other.
 type spot struct {
-	version atomic.Uint32 // odd while it is being written
-	words   [3]atomic.Uint64
+	newest int // of places; the writer's
+	places [3]place
 }
 
-func (s *spot) write(at, forward mixer.Vector) {
-	s.version.Add(1)
-	s.words[0].Store(pack(at[0], at[1]))
-	s.words[1].Store(pack(at[2], forward[0]))
-	s.words[2].Store(pack(forward[1], forward[2]))
-	s.version.Add(1)
+type place struct {
+	turn  atomic.Uint64 // of the Move that said it, or unsaid while it is written
+	words [3]atomic.Uint64
 }
 
-// read is what was written last, and its version: an odd one says that it is
-// being written just now, and what is read is none.
-func (s *spot) read() (at, forward audience.Vector, version uint32) {
-	for range 4 {
-		version = s.version.Load()
-		at[0], at[1] = unpack(s.words[0].Load())
-		at[2], forward[0] = unpack(s.words[1].Load())
-		forward[1], forward[2] = unpack(s.words[2].Load())
-		if version%2 == 0 && s.version.Load() == version {
-			return at, forward, version
+const unsaid = math.MaxUint64
+
+// write notes what a Move says, and leaves what was so after the one that is kept.
+func (s *spot) write(turn, kept uint64, at, forward mixer.Vector) {
+	i := s.newest
+	if was := s.places[i].turn.Load(); was != turn { // else the Move names the player twice
+		a, b := (i+1)%3, (i+2)%3
+		i = a
+		if ta, tb := s.places[a].turn.Load(), s.places[b].turn.Load(); was > kept && ta <= kept && (tb > kept || tb < ta) {
+			i = b
 		}
 	}
-	return at, forward, 1
+	p := &s.places[i]
+	p.turn.Store(unsaid)
+	p.words[0].Store(pack(at[0], at[1]))
+	p.words[1].Store(pack(at[2], forward[0]))
+	p.words[2].Store(pack(forward[1], forward[2]))
+	p.turn.Store(turn)
+	s.newest = i
+}
+
+// read is where the player was after the Move that is kept, or after the last
+// one if nobody writes, and which Move said it.
+func (s *spot) read(turn uint64) (at, forward audience.Vector, said uint64) {
+	var p *place
+	for i := range s.places {
+		if t := s.places[i].turn.Load(); t <= turn && t >= said {
+			p, said = &s.places[i], t
+		}
+	}
+	at[0], at[1] = unpack(p.words[0].Load())
+	at[2], forward[0] = unpack(p.words[1].Load())
+	forward[1], forward[2] = unpack(p.words[2].Load())
+	return at, forward, said
+}
+
+// at is whose spot tells where a member is after a Move: their own, or, of a
+// sound, that of the player it is on.
+func (m *member) at(turn uint64) *spot {
+	if m.on != nil {
+		if off := m.off.Load(); off == 0 || off > turn {
+			return &m.on.spot
+		}
+	}
+	return &m.spot
+}
+
+// place tells the tick's audience where all are after the Move that is kept. It is
+// the tick's.
+func (w *World) place(turn uint64) {
+	for _, m := range w.byID {
+		if m == nil {
+			continue
+		}
+		sp := m.at(turn)
+		if at, forward, said := sp.read(turn); said != m.placed || sp != m.from {
+			w.aud.Place(m.id, at, forward)
+			m.placed, m.from = said, sp
+		}
+	}
 }
 
 func pack(a, b float32) uint64 {

@@ -70,7 +70,7 @@ func (w *World) play(p *Sound) {
 	if on := w.members[cfg.On]; on != nil {
 		at, _ := w.stage.where(on)
 		rules.Position = mixer.Vector(at)
-		m.on.Store(on)
+		m.on = on
 	}
 	if to := p.track.audience; to != nil {
 		rules.kept = []audience.ID{}
@@ -97,14 +97,6 @@ func (w *World) admit(m *member) {
 	}
 }
 
-// follow puts a sound where the player is whom it is on. It is the tick's.
-func (w *World) follow(m, on *member) {
-	if at, _, version := on.spot.read(); version%2 == 0 {
-		w.aud.Place(m.id, at, audience.Vector{})
-		m.placed = 1 // nothing of its own
-	}
-}
-
 // silence is the end of a sound's source. Server.mu is held.
 func (w *World) silence(p *Sound) {
 	w.mu.Lock()
@@ -119,7 +111,7 @@ func (w *World) carried(list []*member) []*member {
 		goes[m] = true
 	}
 	for _, p := range w.sounds {
-		if on := p.member.on.Load(); on != nil && goes[on] {
+		if m := p.member; goes[m.on] && m.off.Load() == 0 {
 			list = append(list, p.member)
 		}
 	}

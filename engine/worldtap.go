@@ -80,6 +80,14 @@ const heardRest = 5 * time.Second
 // add adds a voice's next block.
 func (b *blend) add(v *tapVoice, pcm []int16) { v.space.add(b.sum[:], pcm, 1, true) }
 
+// one is a voice's next block by itself, in stereo as it is heard.
+func (b *blend) one(v *tapVoice, pcm []int16) []int16 {
+	b.add(v, pcm)
+	mixer.Saturate(b.pcm[:], b.sum[:])
+	clear(b.sum[:])
+	return b.pcm[:]
+}
+
 // take is the block, and begins the next.
 func (b *blend) take(userID string, due time.Time) hooks.TapSound {
 	b.limiter.Process(b.pcm[:], b.sum[:])

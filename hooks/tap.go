@@ -40,6 +40,11 @@ type TapSound struct {
 	// other in it without gaps or overlaps, but for the time in which nothing is
 	// said. Those of several users that belong together have the same Time.
 	Time time.Time
+	// Track and Timestamp are those of the packets (TapPacket) that the first sample
+	// is of, where it is one user's voice by itself (TapTalker, TapVoices): what was
+	// said at a time has the same Timestamp, however long a jitter buffer held it.
+	Track     uint64
+	Timestamp uint32
 }
 
 // A Tap tells a function of the host's what a user says or hears. The function

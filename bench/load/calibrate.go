@@ -61,7 +61,7 @@ func calibrate(d time.Duration) (c Calibration, err error) {
 	coded, sound := make([]byte, 1500), make([]int16, codec.MaxFrameSamples)
 	frame, rounds := 0, 0
 	var udp, encode, decode time.Duration
-	for end := time.Now().Add(d); time.Now().Before(end); rounds++ {
+	for end := time.Now().Add(d); rounds == 0 || time.Now().Before(end); rounds++ {
 		for range 8 {
 			t0 := threadTime()
 			for range 64 {

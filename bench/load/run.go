@@ -129,9 +129,11 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 			return nil
 		})
 	}()
-	others, _, err := server.mark() // who are there already
-	if err != nil {
-		return r, err
+	var others mark // who are there already
+	if cfg.Server != nil {
+		if others, _, err = server.mark(); err != nil {
+			return r, err
+		}
 	}
 	setup, stop := context.WithTimeout(ctx, setUpTime)
 	defer stop()
@@ -186,10 +188,11 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	counts := count(people)
 	began := time.Now()
 	// A calibration a little shorter than the window falls whole into it.
+	var calibration Calibration
 	calibrated := make(chan error, 1)
 	go func() {
 		var err error
-		r.Calibration, err = calibrator.Measure(cfg.Duration - 300*time.Millisecond)
+		calibration, err = calibrator.Measure(cfg.Duration - 300*time.Millisecond)
 		calibrated <- err
 	}()
 	if err := people[0].wait(ctx, cfg.Duration); err != nil {
@@ -208,8 +211,8 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 	if err := <-calibrated; err != nil {
 		return r, err
 	}
-	if cfg.Server != nil && !onLoopback(at.Addr) {
-		r.Calibration = Calibration{}
+	if cfg.Server == nil || onLoopback(at.Addr) {
+		r.Calibration = calibration
 	}
 	r.CPU, r.Peak, r.Mallocs = after.CPU-before.CPU, after.Peak, after.Mallocs-before.Mallocs
 	r.LockWait = after.LockWait - before.LockWait

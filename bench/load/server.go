@@ -56,7 +56,9 @@ func takeMark(mix engine.MixStats) mark {
 
 // A measured is the server that is measured.
 type measured interface {
-	// mark says what it has used and done. known is false if it does not say.
+	// mark says what it has used and done. known is false if it does not say. A
+	// server that Run has started is asked when the window opens and when it closes,
+	// and profiles what is between.
 	mark() (m mark, known bool, err error)
 	close()
 }

@@ -141,11 +141,16 @@ func (t *talker) stamped(n int) []byte {
 // at a phase of their own: evenly spread over the frame, and in no order. speak
 // sends a frame and returns how much later the next is due, more than nothing.
 func Talk(ctx context.Context, n int, frame time.Duration, speak func(talker int) time.Duration) {
+	talkAt(ctx, spread(n, frame), frame, speak)
+}
+
+// spread is evenly spread phases of n talkers, the same each time.
+func spread(n int, frame time.Duration) []time.Duration {
 	phases := make([]time.Duration, n)
-	for i := range phases {
-		phases[i] = frame * time.Duration(i*7%n) / time.Duration(n)
+	for i, place := range rand.New(rand.NewPCG(1, 0)).Perm(n) {
+		phases[i] = frame * time.Duration(place) / time.Duration(n)
 	}
-	talkAt(ctx, phases, frame, speak)
+	return phases
 }
 
 // randomPhases draws the phases of n talkers.

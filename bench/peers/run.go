@@ -72,10 +72,11 @@ func Run(ctx context.Context, cfg load.Config) (r load.Result, err error) {
 	counts := count(people)
 	began := time.Now()
 	// A calibration a little shorter than the window falls whole into it.
+	var calibration load.Calibration
 	calibrated := make(chan error, 1)
 	go func() {
 		var err error
-		r.Calibration, err = calibrator.Measure(cfg.Duration - 300*time.Millisecond)
+		calibration, err = calibrator.Measure(cfg.Duration - 300*time.Millisecond)
 		calibrated <- err
 	}()
 	if err := wait(ctx, cfg.Duration); err != nil {
@@ -90,7 +91,7 @@ func Run(ctx context.Context, cfg load.Config) (r load.Result, err error) {
 	if err := <-calibrated; err != nil {
 		return r, err
 	}
-	r.CPU, r.Peak = after.CPU-before.CPU, after.Peak
+	r.CPU, r.Peak, r.Calibration = after.CPU-before.CPU, after.Peak, calibration
 	tally(&r, counts, done)
 	return r, nil
 }

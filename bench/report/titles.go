@@ -35,8 +35,11 @@ var titles = map[string]string{
 	"mixer/jitter.Call":         "A packet through the jitter buffer, without decoding",
 	"codec/libopus.Encode20ms":  "libopus: encoding 20 ms",
 	"codec/libopus.Decode20ms":  "libopus: decoding 20 ms",
+	"codec/libopus.Signal":      "libopus: encoding 20 ms, told what the sound is",
 	"codec/pionopus.Decode20ms": "pion/opus: decoding 20 ms",
+	"codec/pionopus.Loss20ms":   "pion/opus: decoding 20 ms and making up the next",
 	"transport/simnet.Conn":     "The simulated network: a packet",
 	"transport/simnet.Relay":    "The relay: a packet",
 	"bench/network.Network":     "Calls over bad networks",
+	"bench/peers.Forward":       "A packet delivered, here and by others who forward",
 }

@@ -72,10 +72,10 @@ func TestDemoJSON(t *testing.T) {
 		r.MouthToEarMS.P50 == nil || r.MouthToEarMS.P99 == nil {
 		t.Fatalf("fields are missing: %+v", r)
 	}
-	if *r.Lost != 0 || *r.Received != *r.Sent {
+	if *r.Received == 0 || *r.Received+*r.Lost != *r.Sent || inTime && *r.Lost != 0 {
 		t.Errorf("%d sent, %d received, %d lost", *r.Sent, *r.Received, *r.Lost)
 	}
-	if *r.SetupMS <= 0 || *r.SetupMS > 5000 || *r.DurationS != 3 {
+	if *r.SetupMS <= 0 || *r.DurationS != 3 {
 		t.Errorf("setup %v ms, duration %v s", *r.SetupMS, *r.DurationS)
 	}
 	// The frame and Opus' lookahead alone are 26.5 ms.
@@ -84,15 +84,15 @@ func TestDemoJSON(t *testing.T) {
 	}
 	checkEvents(t, r.Events, *r.VolumeCallbacks)
 
-	least := 0.7
-	if !inTime {
-		least = 0.3
+	least, apart := 0.7, 0.2
+	if !inTime { // then it is the right one's voice, and no more is asked
+		least, apart = 0, 0
 	}
 	for _, h := range heardIn(t, r) {
 		if filepath.Dir(h.path) != dir {
 			t.Errorf("%s is not in %s", h.path, dir)
 		}
-		if h.right < least || h.wrong > h.right-0.2 {
+		if h.right < least || h.right-h.wrong < apart {
 			t.Errorf("%s is like %s by %.2f, like %s by %.2f", filepath.Base(h.path), h.wants, h.right, h.not, h.wrong)
 		}
 	}

@@ -94,6 +94,13 @@ func runLoad(ctx context.Context, fs *flag.FlagSet, args []string, con console) 
 	if *curve != "" && cfg.Server != nil {
 		return usagef("-curve is for a server that the load starts itself, not with -server")
 	}
+	if *curve != "" {
+		for _, name := range []string{"mode", "rooms", "users", "talkers", "every", "frame", "frames", "bare", "window", "delays", "json", "profile", "mutexprofile", "blockprofile"} {
+			if given(fs, name) {
+				return usagef("-curve is of rooms that mix, of many sizes, as a table: not with -%s", name)
+			}
+		}
+	}
 	cfg.InServer = cfg.Delays && cfg.Server == nil
 	if err := cfg.Check(); err != nil {
 		return usageError{err}

@@ -47,7 +47,7 @@ func TestLoadElsewhere(t *testing.T) {
 	}
 }
 
-// Who loads a server is told what is wrong, soon, and everything ends.
+// Who loads a server is told what is wrong, and everything ends.
 func TestLoadElsewhereFails(t *testing.T) {
 	t.Parallel()
 	args := loaded(t)
@@ -66,13 +66,9 @@ func TestLoadElsewhereFails(t *testing.T) {
 		"no such host": {[]string{"-server", "host.invalid:9"}, "host.invalid"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			began := time.Now()
 			code, out, stderr := execute(nil, append(args[:len(args):len(args)], c.more...)...)
 			if code != 1 || out != "" || !strings.Contains(stderr, c.want) || !strings.HasPrefix(stderr, "earshot load: ") || strings.Contains(stderr, "load: load:") {
 				t.Errorf("exit code %d, %q, %q; want %q in it", code, out, stderr, c.want)
-			}
-			if d := time.Since(began); d > time.Minute {
-				t.Errorf("it took %v", d)
 			}
 		})
 	}
@@ -84,7 +80,7 @@ func TestLoadInterrupted(t *testing.T) {
 	args := loaded(t)
 	r := start(t, append(args, "-duration", "1m")...)
 	metrics := args[8]
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for participants(t, metrics) != "4" {
 		select {
 		case <-late:

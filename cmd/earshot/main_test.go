@@ -61,7 +61,7 @@ func (o *output) wait(t *testing.T, text string) {
 // waitFor waits until a text has been printed so many times.
 func (o *output) waitFor(t *testing.T, text string, times int) {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(30 * time.Second)
 	for strings.Count(o.String(), text) < times {
 		select {
 		case <-o.more:
@@ -106,7 +106,7 @@ func (r *running) end(t *testing.T, want int) {
 		if got != want {
 			t.Errorf("exit code %d, want %d\n%s%s", got, want, r.out, r.err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("it does not end:\n%s%s", r.out, r.err)
 	}
 }

@@ -29,7 +29,7 @@ func (g *guest) OnFirstVideoFrame(u string, _, _ int)   { g.events <- "seen " + 
 
 func (g *guest) want(t *testing.T, want string) {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(30 * time.Second)
 	for {
 		select {
 		case e := <-g.events:

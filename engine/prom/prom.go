@@ -41,6 +41,9 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.srv.Snapshot()
+	for i := range s.Hooks { // a label must be UTF-8
+		s.Hooks[i].Plugin = strings.ToValidUTF8(s.Hooks[i].Plugin, "\uFFFD")
+	}
 	for _, m := range metrics {
 		m.collect(&s, &sink{ch, m})
 	}

@@ -106,23 +106,7 @@ earshot_sign_ins_total 2
 # TYPE earshot_users gauge
 earshot_users 2
 `), "earshot_calls_started_total", "earshot_sign_ins_total", "earshot_users"))
-		families, err := reg.Gather()
-		must(t, err)
-		got := make(map[string]float64)
-		for _, f := range families {
-			for _, m := range f.Metric {
-				name := f.GetName()
-				for _, l := range m.Label {
-					name += " " + l.GetValue()
-				}
-				switch {
-				case m.Counter != nil:
-					got[name] = m.Counter.GetValue()
-				case m.Histogram != nil:
-					got[name] = float64(m.Histogram.GetSampleCount())
-				}
-			}
-		}
+		got := gathered(t, reg)
 		for name, want := range map[string]float64{
 			"earshot_hook_seconds MayCall door": 1, "earshot_calls_ended_total hangup": 1, "earshot_hook_failures_total MayCall door": 0,
 			"earshot_drops_total audio send queue_full": 0, "earshot_refusals_total refused_by_the_host": 0,
@@ -159,25 +143,33 @@ func TestDashboard(t *testing.T) {
 	var board struct {
 		Title, UID string
 		Panels     []struct {
-			Title, Type string
-			ID          int
-			GridPos     struct{ H, W, X, Y int }
-			Targets     []struct{ Expr string }
+			Title, Type, Description string
+			ID                       int
+			GridPos                  struct{ H, W, X, Y int }
+			Targets                  []struct{ Expr string }
 		}
 	}
 	must(t, json.Unmarshal(b, &board))
 	exported, shown := names(t), make(map[string]bool)
-	ids := make(map[int]bool)
+	ids, said := make(map[int]bool), make(map[string]string)
 	metric := regexp.MustCompile(`earshot_[a-z_]+`)
 	for _, p := range board.Panels {
 		if ids[p.ID] || p.GridPos.W == 0 || p.GridPos.X+p.GridPos.W > 24 {
 			t.Errorf("panel %q: its ID %d or its place %+v is wrong", p.Title, p.ID, p.GridPos)
 		}
 		ids[p.ID] = true
+		if other := said[p.Description]; other != "" && p.Description != "" {
+			t.Errorf("panel %q says of itself what %q does", p.Title, other)
+		}
+		said[p.Description] = p.Title
+		sizes := 0 // targets that are bytes
 		if p.Type != "row" && len(p.Targets) == 0 {
 			t.Errorf("panel %q shows nothing", p.Title)
 		}
 		for _, target := range p.Targets {
+			if strings.Contains(target.Expr, "bytes") {
+				sizes++
+			}
 			if found := metric.FindAllString(target.Expr, -1); len(found) == 0 {
 				t.Errorf("panel %q: no metric in %s", p.Title, target.Expr)
 			}
@@ -190,6 +182,9 @@ func TestDashboard(t *testing.T) {
 				}
 			}
 		}
+		if sizes != 0 && sizes != len(p.Targets) {
+			t.Errorf("panel %q shows bytes and others on one axis", p.Title)
+		}
 	}
 	for name := range exported {
 		if !shown[name] {
@@ -198,6 +193,23 @@ func TestDashboard(t *testing.T) {
 	}
 	if len(board.Panels) < 15 || board.Title == "" || board.UID == "" {
 		t.Errorf("%d panels, title %q, uid %q", len(board.Panels), board.Title, board.UID)
+	}
+}
+
+// A plugin may be called anything: no label of Prometheus's can hold what is not
+// UTF-8.
+func TestPluginWithAnyName(t *testing.T) {
+	srv, err := engine.NewServer(engine.ServerConfig{
+		InProcess: true, SDKAppID: app, Key: key,
+		Plugins: []hooks.Plugin{{Name: "\xff\"\n", Observe: func(hooks.Event) {}}},
+	})
+	must(t, err)
+	defer srv.Close()
+	reg := prometheus.NewPedanticRegistry()
+	must(t, reg.Register(NewCollector(srv)))
+	_, named := gathered(t, reg)["earshot_hook_running Observe \uFFFD\"\n"]
+	if !named {
+		t.Error("the plugin is not there")
 	}
 }
 

@@ -108,17 +108,19 @@ func (v *voice) watchParties() {
 func (v *voice) checkParties() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	seated := make(map[*room][]string)
+	for user, s := range v.seats {
+		seated[s.party] = append(seated[s.party], user)
+	}
 	for st, r := range v.parties {
 		members, in := v.members(st), 0
-		for user, s := range v.seats {
-			switch {
-			case s.party != r:
-			case members[user]:
+		for _, user := range seated[r] {
+			if members[user] {
 				in++
-			default:
-				s.party = nil
-				v.settle(user)
+				continue
 			}
+			v.seats[user].party = nil
+			v.settle(user)
 		}
 		if in == 0 {
 			r.world.Close()

@@ -1,13 +1,15 @@
 // Command record-calls is a server that records a call: a file for each speaker
 // who agreed, all equally long and in step, and one with all of them together.
-// Carol does not agree, and is in none of them.
+// Carol does not agree, and is in none of them. With -heard there is one more, of
+// what that user hears.
 //
-//	go run ./examples/record-calls [directory]
+//	go run ./examples/record-calls [-heard alice] [directory]
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
@@ -28,15 +30,21 @@ import (
 
 func main() {
 	dir := "."
-	if len(os.Args) > 1 {
-		dir = os.Args[1]
+	var heard []string
+	flag.Func("heard", "record what `user` hears, too; may be given several times", func(user string) error {
+		heard = append(heard, user)
+		return nil
+	})
+	flag.Parse()
+	if flag.NArg() > 0 {
+		dir = flag.Arg(0)
 	}
-	if err := run(context.Background(), os.Stdout, dir); err != nil {
+	if err := run(context.Background(), os.Stdout, dir, heard...); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, dir string) error {
+func run(ctx context.Context, out io.Writer, dir string, heard ...string) error {
 	srv, err := engine.NewServer(engine.ServerConfig{
 		InProcess: true, // the users of this example are in this program
 		SignIn:    anybody,
@@ -72,6 +80,9 @@ func run(ctx context.Context, out io.Writer, dir string) error {
 	var told []string
 	rec, err := record.Start(record.Config{
 		Source: srv, CallID: call, Dir: dir, Encoder: all,
+		Heard: heard, HeardEncoder: func() (record.Encoder, error) {
+			return libopus.Driver{}.NewEncoder(codec.EncoderConfig{Channels: 2, Bitrate: 96000})
+		},
 		// Yours shows it to the user, as a red dot.
 		OnEvent: func(e record.Event) { told = append(told, fmt.Sprintf("recording %s: %s", e.UserID, e.Kind)) },
 	})

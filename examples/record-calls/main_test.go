@@ -15,7 +15,7 @@ func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		if err := run(t.Context(), &out, dir); err != nil {
+		if err := run(t.Context(), &out, dir, "alice"); err != nil {
 			t.Fatalf("%v after\n%s", err, &out)
 		}
 		const want = `recording alice: began
@@ -23,6 +23,7 @@ recording alice: ended
 recording bob: began
 recording bob: ended
 recording carol: refused
+alice.heard.ogg: 4.99 s
 alice.ogg: 4.99 s
 all.mix.ogg: 4.99 s
 bob.ogg: 4.99 s

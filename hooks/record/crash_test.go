@@ -61,7 +61,7 @@ func crashChild(dir string) {
 	<-alice.begun
 	enc, err := libopus.Driver{}.NewEncoder(codec.EncoderConfig{})
 	ok(err)
-	_, err = record.Start(record.Config{Source: srv, CallID: call, Dir: dir, Encoder: enc})
+	_, err = record.Start(record.Config{Source: srv, CallID: call, Dir: dir, Encoder: enc, Heard: []string{"bob"}, HeardEncoder: stereo})
 	ok(err)
 	cam, err := video.NewSource(speech.VP8())
 	ok(err)
@@ -90,7 +90,7 @@ func TestKilled(t *testing.T) {
 
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	must(t, err)
-	if len(files) != 4 {
+	if len(files) != 5 {
 		t.Errorf("the files are %v", files)
 	}
 	for _, name := range files {

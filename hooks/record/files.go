@@ -41,8 +41,6 @@ func (r *Recording) failed(user, name string, err error) {
 	r.errs = append(r.errs, fmt.Errorf("record: %s: %w", name, err))
 	r.event(Event{Kind: Failed, UserID: user, Name: name, Code: hooks.CodeRecordWrite, Err: err})
 	for _, s := range r.speakers {
-		if s.user == user || user == "" {
-			s.lostFile()
-		}
+		s.lostFile()
 	}
 }

@@ -33,6 +33,7 @@ const (
 type oggFile struct {
 	rec      *Recording
 	user     string
+	ext      string
 	channels int
 
 	out     *ogg.Writer
@@ -89,7 +90,7 @@ func (f *oggFile) open() bool {
 		return !f.failed && !f.ended
 	}
 	var err error
-	f.below, f.name, err = f.rec.open(f.user, ".ogg")
+	f.below, f.name, err = f.rec.open(f.user, f.ext)
 	if err == nil {
 		f.out, err = ogg.NewWriter(f.below, ogg.Config{Channels: f.channels, PreSkip: preSkip})
 	}

@@ -18,10 +18,11 @@ type Source interface {
 	MayRecord(ctx context.Context, req hooks.RecordRequest) error
 	TapPackets(callID, userID string, f func(hooks.TapPacket)) (hooks.Tap, error)
 	TapTalker(callID, userID string, f func(hooks.TapSound)) (hooks.Tap, error)
+	TapVoices(callID, userID string, f func(hooks.TapSound)) (hooks.Tap, error)
 }
 
-// An Encoder makes Opus packets of 20 ms of sound, 48 kHz, mono, with no
-// lookahead other than libopus' own. A codec.Encoder is one.
+// An Encoder makes Opus packets of 20 ms of sound, 48 kHz, with no lookahead
+// other than libopus' own. A codec.Encoder is one.
 type Encoder interface {
 	Encode(pcm []int16, packet []byte) (n int, err error)
 }
@@ -44,9 +45,23 @@ type Config struct {
 	// NoVideo leaves out the WebM files. Default false: one for each user with a
 	// camera, their sound in it too, from their first picture on.
 	NoVideo bool
-	// Encoder makes the file in which all are heard together, which also needs a
-	// decoder on the server (ServerConfig.Codec). Default none, and no such file.
+	// Encoder, mono, makes the file in which all are heard together, which also
+	// needs a decoder on the server (ServerConfig.Codec). Default none, and no such
+	// file.
 	Encoder Encoder
+	// Heard names users of whom it is recorded, too, what they hear: in stereo,
+	// everybody whom they hear, from where and as loud as they hear them, but for
+	// themselves and those who may not be recorded. They need not be there yet, and
+	// are asked themselves when they first hear something. The files are named
+	// call-20060102T150405Z-user.heard.ogg. Each takes one of the call's taps, of
+	// which there may be 64 (Server.TapVoices), and costs an encode of stereo, and
+	// in a world a decode of each talker that the user hears; a call's server must
+	// be able to mix, a world's to decode (ServerConfig.Codec). Default nobody.
+	Heard []string
+	// HeardEncoder makes an encoder for one of Heard: stereo, interleaved; below
+	// some 64 kbit/s the sides run together. It is called in Start, once for each,
+	// and must be set if there are any. Default none.
+	HeardEncoder func() (Encoder, error)
 	// OnEvent is told what becomes of the recording, on one goroutine, in order.
 	// It may block: it holds nothing up. Beyond 1,024 events that wait they are
 	// dropped. Default none.
@@ -58,7 +73,7 @@ type EventKind string
 
 // The kinds of events.
 const (
-	Began   EventKind = "began"   // recording UserID, who has a microphone or camera on: show it
+	Began   EventKind = "began"   // recording UserID, who has a microphone or camera on, or hears as one of Heard: show it
 	Ended   EventKind = "ended"   // recording UserID: by Exclude, Failed, or the recording's end
 	Refused EventKind = "refused" // UserID is not recorded; Err is the answer
 	Failed  EventKind = "failed"  // Name cannot be written, and nothing more of it is; Err, Code
@@ -69,7 +84,7 @@ type Event struct {
 	Kind   EventKind
 	Time   time.Time
 	CallID string
-	// UserID is empty for the file of all.
+	// UserID is empty for the file of all, and who hears for one of Heard.
 	UserID string
 	// Name is that of the file, where it is about one.
 	Name string
@@ -105,7 +120,8 @@ type Recording struct {
 
 	mu       sync.Mutex // guards what follows, and all files
 	speakers map[string]*speaker
-	all      *heard // nil without
+	all      *heard             // nil without
+	ears     map[string]Encoder // of Heard
 	stopped  bool
 	files    []string
 	errs     []error
@@ -119,8 +135,12 @@ func Start(cfg Config) (*Recording, error) {
 		return nil, fmt.Errorf("%w: Source and CallID must be set", ErrConfig)
 	case cfg.Dir == "" && cfg.Create == nil:
 		return nil, fmt.Errorf("%w: where to? Dir or Create must be set", ErrConfig)
-	case cfg.NoSpeakers && cfg.NoVideo && cfg.Encoder == nil:
+	case cfg.NoSpeakers && cfg.NoVideo && cfg.Encoder == nil && len(cfg.Heard) == 0:
 		return nil, fmt.Errorf("%w: nothing is to be recorded", ErrConfig)
+	}
+	ears, err := cfg.ears()
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Create == nil {
 		cfg.Create = func(name string) (io.WriteCloser, error) {
@@ -129,30 +149,51 @@ func Start(cfg Config) (*Recording, error) {
 	}
 	r := &Recording{
 		cfg: cfg, began: time.Now(), events: make(chan Event, maxEvents),
-		stop: make(chan struct{}), done: make(chan struct{}), speakers: make(map[string]*speaker),
+		stop: make(chan struct{}), done: make(chan struct{}), speakers: make(map[string]*speaker), ears: ears,
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if cfg.Encoder != nil {
-		r.all = &heard{rec: r, file: oggFile{rec: r, user: all, channels: 1}}
+		r.all = newHeard(r, all, ".ogg", cfg.Encoder, 1)
 	}
-	tap, err := cfg.Source.TapPackets(cfg.CallID, "", r.packet)
-	if err != nil {
+	if err := r.tap(); err != nil {
+		r.closeTaps()
 		r.cancel()
 		return nil, err
 	}
-	r.taps = append(r.taps, tap)
-	if cfg.Encoder != nil {
-		tap, err := cfg.Source.TapTalker(cfg.CallID, "", r.sound)
-		if err != nil {
-			r.taps[0].Close()
-			<-r.taps[0].Done()
-			r.cancel()
-			return nil, err
-		}
-		r.taps = append(r.taps, tap)
-	}
 	go r.run()
 	return r, nil
+}
+
+// tap puts the taps on the call, the one on its packets first.
+func (r *Recording) tap() error {
+	src, callID := r.cfg.Source, r.cfg.CallID
+	add := func(t hooks.Tap, err error) error {
+		if err == nil {
+			r.taps = append(r.taps, t)
+		}
+		return err
+	}
+	if err := add(src.TapPackets(callID, "", r.packet)); err != nil {
+		return err
+	}
+	if r.cfg.Encoder != nil {
+		if err := add(src.TapTalker(callID, "", r.sound)); err != nil {
+			return err
+		}
+	}
+	for _, user := range r.cfg.Heard {
+		if err := add(src.TapVoices(callID, user, func(b hooks.TapSound) { r.hear(user, b) })); err != nil {
+			return fmt.Errorf("record: what %.40q hears: %w", user, err)
+		}
+	}
+	return nil
+}
+
+func (r *Recording) closeTaps() {
+	for _, t := range r.taps {
+		t.Close()
+		<-t.Done()
+	}
 }
 
 // run writes what waits, until the end.
@@ -175,10 +216,7 @@ func (r *Recording) run() {
 	}
 	end := time.Now()
 	r.cancel()
-	for _, t := range r.taps {
-		t.Close()
-		<-t.Done()
-	}
+	r.closeTaps()
 	r.asking.Wait()
 	r.mu.Lock()
 	r.stopped = true
@@ -261,8 +299,22 @@ func (r *Recording) sound(b hooks.TapSound) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.speaker(b.UserID); s != nil && s.state == agreed {
-		r.all.add(b)
+		r.all.add(s, b)
 	}
+}
+
+// hear takes what one of Heard hears a user say. Both must have agreed.
+func (r *Recording) hear(userID string, b hooks.TapSound) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ear, s := r.speaker(userID), r.speaker(b.UserID)
+	if ear == nil || s == nil || ear.state != agreed || ear.ended || s.state != agreed || s.ended {
+		return
+	}
+	if ear.heard == nil {
+		ear.heard = newHeard(r, userID, ".heard.ogg", r.ears[userID], 2)
+	}
+	ear.heard.add(s, b)
 }
 
 // speaker is that of a user, who is asked if they are new. mu is held.

@@ -56,6 +56,10 @@ func encoder(t testing.TB) record.Encoder {
 	return e
 }
 
+func stereo() (record.Encoder, error) {
+	return libopus.Driver{}.NewEncoder(codec.EncoderConfig{Channels: 2, Bitrate: 96000, Signal: codec.SignalMusic})
+}
+
 // Who says no is in no file, not even in that of all; who is excluded is in it
 // up to there, and who is included again is in a new one.
 func TestConsent(t *testing.T) {
@@ -158,7 +162,7 @@ func TestFullDisk(t *testing.T) {
 		w, phones := talk(t, everybody, "alice", "bob")
 		d := disk{room: 30000}
 		var told events
-		rec, err := record.Start(record.Config{Source: w.srv, CallID: w.callID, Create: d.create, Encoder: encoder(t), OnEvent: told.add})
+		rec, err := record.Start(record.Config{Source: w.srv, CallID: w.callID, Create: d.create, Encoder: encoder(t), OnEvent: told.add, Heard: []string{"bob"}, HeardEncoder: stereo})
 		must(t, err)
 		time.Sleep(20 * time.Second)
 		failed, ended := 0, 0
@@ -173,7 +177,7 @@ func TestFullDisk(t *testing.T) {
 				ended++
 			}
 		}
-		if failed != 3 || ended != 2 {
+		if failed != 4 || ended != 2 {
 			t.Errorf("%d failed, %d ended:\n%s", failed, ended, told.list())
 		}
 		if err := rec.Stop(); !errors.Is(err, errFull) {
@@ -285,6 +289,9 @@ func TestVideoCall(t *testing.T) {
 type source struct {
 	packet func(hooks.TapPacket)
 	sound  func(hooks.TapSound)
+	voices func(hooks.TapSound)
+	broken error // of TapVoices
+	taps   []fakeTap
 }
 
 type fakeTap struct{ over chan struct{} }
@@ -303,11 +310,19 @@ func (t fakeTap) Dropped() uint64       { return 0 }
 func (s *source) MayRecord(context.Context, hooks.RecordRequest) error { return nil }
 func (s *source) TapPackets(_, _ string, f func(hooks.TapPacket)) (hooks.Tap, error) {
 	s.packet = f
-	return fakeTap{make(chan struct{})}, nil
+	return s.tap(), nil
 }
 func (s *source) TapTalker(_, _ string, f func(hooks.TapSound)) (hooks.Tap, error) {
 	s.sound = f
-	return fakeTap{make(chan struct{})}, nil
+	return s.tap(), nil
+}
+func (s *source) TapVoices(_, _ string, f func(hooks.TapSound)) (hooks.Tap, error) {
+	s.voices = f
+	return s.tap(), s.broken
+}
+func (s *source) tap() hooks.Tap {
+	s.taps = append(s.taps, fakeTap{make(chan struct{})})
+	return s.taps[len(s.taps)-1]
 }
 
 // Whatever timestamps, numbers and lengths come, a file is no longer than the
@@ -318,7 +333,7 @@ func TestHostileSender(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var s source
 			var d disk
-			rec, err := record.Start(record.Config{Source: &s, CallID: "x/../y", Create: d.create, Encoder: encoder(t)})
+			rec, err := record.Start(record.Config{Source: &s, CallID: "x/../y", Create: d.create, Encoder: encoder(t), Heard: []string{"ann"}, HeardEncoder: stereo})
 			must(t, err)
 			seq, ts := uint16(r.Uint32()), r.Uint32()
 			for range 300 {
@@ -339,6 +354,17 @@ func TestHostileSender(t *testing.T) {
 				ts += 960
 				s.packet(hooks.TapPacket{UserID: "eve", Track: uint64(1 + r.IntN(100)/99), Video: r.IntN(10) == 0, SequenceNumber: seq, Timestamp: ts, Data: data, Arrival: time.Now(), KeyFrame: true, Width: r.IntN(3) * 160, Height: 120})
 				s.sound(hooks.TapSound{UserID: "eve", PCM: make([]int16, 960), Channels: 1, Time: time.Now().Add(-time.Duration(r.IntN(100)) * time.Millisecond)})
+				noise := make([]int16, r.IntN(2000))
+				for i := range noise {
+					noise[i] = int16(r.Uint32())
+				}
+				s.voices(hooks.TapSound{
+					UserID: "eve", PCM: noise, Channels: r.IntN(4), Track: uint64(1 + r.IntN(100)/99), Timestamp: ts - uint32(r.IntN(5000)),
+					Time: time.Now().Add(time.Duration(r.IntN(1000)-600) * time.Millisecond),
+				})
+			}
+			if len(d.files) < 3 {
+				t.Errorf("%d files", len(d.files))
 			}
 			rec.Stop()
 			for name, f := range d.files {

@@ -40,6 +40,7 @@ type speaker struct {
 
 	file   oggFile
 	camera camera
+	heard  *heard // what they hear, or nil
 }
 
 type heldPacket struct {
@@ -109,7 +110,7 @@ func (s *speaker) write(h heldPacket) {
 	at := s.clock.place(h.ts)
 	if !s.rec.cfg.NoSpeakers {
 		if s.file.rec == nil {
-			s.file = oggFile{rec: s.rec, user: s.user, channels: codec.ParseTOC(h.data[0]).Channels}
+			s.file = oggFile{rec: s.rec, user: s.user, ext: ".ogg", channels: codec.ParseTOC(h.data[0]).Channels}
 		}
 		s.file.put(h.data, at, follows, lost)
 	}
@@ -124,13 +125,19 @@ func (s *speaker) tick(now time.Time) {
 	s.release(false, now.Sub(s.rec.began))
 	s.file.tick()
 	s.camera.tick(now)
+	if s.heard != nil {
+		s.heard.tick(now)
+	}
 }
 
 // lostFile ends the recording of the user if there is no file left of them.
 func (s *speaker) lostFile() {
 	sound := !s.rec.cfg.NoSpeakers && !s.file.failed
-	picture := s.camera.out != nil && !s.camera.failed
+	picture := !s.camera.failed && (s.camera.out != nil || s.rec.cfg.NoSpeakers && !s.rec.cfg.NoVideo)
 	mixed := s.rec.all != nil && !s.rec.all.file.failed
+	for _, ear := range s.rec.speakers {
+		mixed = mixed || ear.heard != nil && !ear.ended && !ear.heard.file.failed
+	}
 	if s.ended || s.state != agreed || sound || picture || mixed {
 		return
 	}
@@ -156,5 +163,8 @@ func (s *speaker) end(now time.Time) {
 		s.file.end(samplesAt(at, codec.SampleRate))
 	}
 	s.camera.end(s)
+	if s.heard != nil {
+		s.heard.end(now)
+	}
 	s.rec.event(Event{Kind: Ended, UserID: s.user})
 }

@@ -159,3 +159,65 @@ func TestMixAsItIs(t *testing.T) {
 	}
 	last = time.Time{}
 }
+
+// Who takes each voice by itself gets those that its owner hears, as loud and from
+// where it hears them, with the timestamps of their packets.
+func TestVoicesByThemselves(t *testing.T) {
+	g := newRig(t, bridge.Config{})
+	a, b := g.mic(1, whistle(500)), g.mic(2, whistle(1500))
+	g.mic(3, whistle(800))
+	type block struct {
+		due      time.Time
+		ts       uint32
+		channels int
+	}
+	pcm, blocks := map[*bridge.Source][]int16{}, map[*bridge.Source][]block{}
+	r := g.br.AddReceiver(bridge.ReceiverConfig{Owner: 3, Voice: func(s *bridge.Source, p []int16, n int, due time.Time) {
+		pcm[s] = append(pcm[s], p...)
+		blocks[s] = append(blocks[s], block{due, s.Timestamp(), n})
+	}})
+	g.tick(100)
+	if len(pcm) != 2 {
+		t.Fatalf("%d voices are told, one's own among them perhaps", len(pcm))
+	}
+	for _, m := range []*mic{a, b} {
+		hz, other := 500.0, 1500.0
+		if m == b {
+			hz, other = other, hz
+		}
+		said := pcm[m.src][len(pcm[m.src])/2:]
+		if l, o := toneLevel(said, hz), toneLevel(said, other); l < -17 || o > -60 {
+			t.Errorf("a voice of %.0f Hz has %.0f dB, and %.0f of the other", hz, l, o)
+		}
+		list := blocks[m.src]
+		for i := 1; i < len(list); i++ {
+			if d := list[i].due.Sub(list[i-1].due); d != 20*time.Millisecond || list[i].channels != 1 {
+				t.Errorf("a block of %d channels %v after the one before", list[i].channels, d)
+			}
+		}
+		last := list[len(list)-1]
+		if !last.due.Equal(blocks[a.src][len(blocks[a.src])-1].due) {
+			t.Error("the voices' last blocks are of different times")
+		}
+		// What is told was sent up to 60 ms before.
+		if late := int32(m.ts - last.ts); late < 0 || late > 3*960 {
+			t.Errorf("the last block has timestamp %d, the last packet %d", last.ts, m.ts)
+		}
+	}
+	if n := g.br.Stats().Encoded; n != 0 {
+		t.Errorf("%d frames were encoded for nobody", n)
+	}
+	r.SetGain(b.src, 0)
+	a.src.SetPosition(mixer.Vector{0, 5, 0})
+	r.SetPose(mixer.Pose{Forward: mixer.Vector{1, 0, 0}, Right: mixer.Vector{0, 1, 0}, Up: mixer.Vector{0, 0, 1}})
+	g.tick(10)
+	clear(pcm)
+	g.tick(50)
+	var left, right []int16
+	for i := 0; i < len(pcm[a.src]); i += 2 {
+		left, right = append(left, pcm[a.src][i]), append(right, pcm[a.src][i+1])
+	}
+	if l, r := toneLevel(left, 500), toneLevel(right, 500); len(pcm) != 1 || r < -17 || l > -60 {
+		t.Errorf("of %d voices the one at the right has %.0f and %.0f dB", len(pcm), l, r)
+	}
+}

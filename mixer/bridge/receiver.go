@@ -19,6 +19,10 @@ type ReceiverConfig struct {
 	// and when it was due. It is called by Tick, must not block, and the slice is
 	// valid until it returns. Default none.
 	PCM func(pcm []int16, channels int, due time.Time)
+	// Voice is as PCM, but takes each talker by itself, as loud and from where the
+	// receiver hears them: one call for each in a frame, with the same due. Only one
+	// of the two is set. Default none.
+	Voice func(s *Source, pcm []int16, channels int, due time.Time)
 }
 
 // A Receiver is sent one stream: everybody else, mixed. Its methods may be
@@ -53,7 +57,7 @@ func (b *Bridge) AddReceiver(cfg ReceiverConfig) *Receiver {
 	b.do(func() {
 		r.owner = b.ownerOf(cfg.Owner)
 		r.owner.receivers = append(r.owner.receivers, r)
-		if cfg.PCM != nil {
+		if cfg.PCM != nil || cfg.Voice != nil {
 			r.stream = &stream{br: b, prev: b.plain.gains, seated: b.seated}
 			b.ears = append(b.ears, r)
 			return
@@ -119,11 +123,18 @@ func (r *Receiver) hear(due time.Time) {
 		s.stereo, s.prev, s.seated, s.limiter = key.stereo, key.gains, r.br.seated, mixer.Limiter{}
 	}
 	s.key = key
-	if s.mixes() {
-		channels := 1
-		if s.stereo {
-			channels = 2
+	channels := 1
+	if s.stereo {
+		channels = 2
+	}
+	switch {
+	case r.cfg.Voice != nil:
+		for i, t := range r.br.talkers {
+			if pcm := s.voice(i); pcm != nil {
+				r.cfg.Voice(t, pcm, channels, due)
+			}
 		}
+	case s.mixes():
 		r.cfg.PCM(s.mix(), channels, due)
 	}
 	s.prev, s.seated = key.gains, r.br.seated

@@ -24,6 +24,8 @@ type SourceConfig struct {
 	// Level is told the level of each frame that has sound, in dBov before any
 	// gain, and whether it is speech. It is called by Tick. Default none.
 	Level func(dBov float64, voice bool)
+	// Tag is the caller's own, for Source.Tag. Default none.
+	Tag any
 }
 
 // A Source is one talker's track. Its methods may be called from any goroutine.
@@ -49,16 +51,17 @@ type Source struct {
 	agc      mixer.AutoGain
 	gate     mixer.NoiseGate
 
-	level  float64 // of the last frame; Silence if it had no sound
-	voice  bool
-	quiet  int     // ticks since it was audible
-	words  int     // ticks since it was speech
-	score  float64 // dBov, sinking slowly
-	slot   int     // its place among the talkers, or -1
-	fade   fade
-	levels [levelTicks]byte // of the last ticks, as RFC 6465 writes them
-	owner  *owner
-	gone   bool
+	timestamp uint32  // of the last frame
+	level     float64 // of the last frame; Silence if it had no sound
+	voice     bool
+	quiet     int     // ticks since it was audible
+	words     int     // ticks since it was speech
+	score     float64 // dBov, sinking slowly
+	slot      int     // its place among the talkers, or -1
+	fade      fade
+	levels    [levelTicks]byte // of the last ticks, as RFC 6465 writes them
+	owner     *owner
+	gone      bool
 }
 
 type fade uint8
@@ -164,6 +167,13 @@ func (s *Source) make() *jitter.Buffer {
 	return buf
 }
 
+// Tag is SourceConfig.Tag.
+func (s *Source) Tag() any { return s.cfg.Tag }
+
+// Timestamp is the RTP timestamp of the frame at hand (jitter.Result). It is for
+// what Tick calls.
+func (s *Source) Timestamp() uint32 { return s.timestamp }
+
 // Refused is how many packets were dropped because the track's are no Opus.
 func (s *Source) Refused() uint64 { return s.refused.Load() }
 
@@ -197,6 +207,7 @@ func (s *Source) pull(now time.Time) bool {
 		s.pcm = make([]int16, b.samples)
 	}
 	res := buf.Pull(s.pcm, now)
+	s.timestamp = res.Timestamp
 	b.stats.Decoded.Add(1)
 	s.measure(res)
 	if s.owner != nil && s.quiet == 0 {

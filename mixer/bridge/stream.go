@@ -345,6 +345,29 @@ func (s *stream) mixStereo() []int16 {
 	return b.pcm
 }
 
+// voice is the talker in a slot as the stream's receivers hear them, by itself, or
+// nil.
+func (s *stream) voice(i int) []int16 {
+	b, t := s.br, s.br.talkers[i]
+	from, to := s.glide(i)
+	if t == nil || from == (gain{}) && to == (gain{}) {
+		return nil
+	}
+	channels := 1
+	if s.stereo {
+		channels = 2
+	}
+	sum, pcm := b.mix[:channels*b.samples], b.pcm[:channels*b.samples]
+	clear(sum)
+	if s.stereo {
+		mixer.AddStereoRamp(sum, t.pcm, from.left(), from.right(), to.left(), to.right())
+	} else {
+		mixer.AddRamp(sum, t.pcm, from.left(), to.left())
+	}
+	mixer.Saturate(pcm, sum)
+	return pcm
+}
+
 // mixAlone is the mix of a receiver with functions on what it hears.
 func (s *stream) mixAlone(r *Receiver) []int16 {
 	b, channels := s.br, 1

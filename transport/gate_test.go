@@ -3,6 +3,8 @@ package transport
 import (
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go"
 )
 
 // wire imitates quic-go's counters.
@@ -57,29 +59,78 @@ func TestGateStrikesOffWhatWasSent(t *testing.T) {
 	}
 }
 
+// TestGateReadsTornCounters: the bytes of a packet may be read before it is
+// counted, on its own or in a burst, and no entry stays on the list for it.
 func TestGateReadsTornCounters(t *testing.T) {
-	for _, bytesFirst := range []bool{true, false} {
-		w := newWire()
-		w.look()
-		w.hand(100, 0)
-		if bytesFirst {
-			w.s.bytesSent += 126
-		} else {
-			w.s.packetsSent++
+	w := newWire()
+	w.look()
+	w.hand(100, 0)
+	w.s.bytesSent += 126
+	w.look()
+	w.look()
+	if w.g.n != 1 {
+		t.Fatal("half a count strikes off a datagram")
+	}
+	w.s.packetsSent++
+	w.look()
+	if w.g.n != 0 {
+		t.Fatal("a packet counted in two looks is forgotten")
+	}
+	for burst := 1; burst <= 5; burst++ {
+		for seen := range burst {
+			for range burst {
+				w.hand(1100, 2)
+			}
+			w.s.packetsSent += uint64(seen)
+			w.s.bytesSent += uint64(seen+1) * 1126
+			w.look()
+			if w.g.n != burst-seen {
+				t.Fatalf("%d of %d counted, %d left", seen, burst, w.g.n)
+			}
+			w.s.packetsSent += uint64(burst - seen)
+			w.s.bytesSent += uint64(burst-seen-1) * 1126
+			w.look()
+			if w.g.n != 0 {
+				t.Fatalf("a burst of %d, of which %d were counted with the bytes of one more: %d left", burst, seen, w.g.n)
+			}
 		}
-		w.look()
-		if w.g.n != 1 {
-			t.Fatal("half a count strikes off a datagram")
+	}
+	w.hand(100, 0)
+	w.hand(1100, 2)
+	w.sent(1200) // with an acknowledgement and something of a stream
+	w.sent(45)
+	if w.g.n != 1 || w.g.paid {
+		t.Errorf("what a packet is larger pays for another: %d left", w.g.n)
+	}
+}
+
+// torn is a connection that sends packets of 1126 bytes between the readings of
+// its counters.
+type torn struct {
+	bursts  []int // at each look
+	packets int
+}
+
+func (c *torn) ConnectionStats() (s quic.ConnectionStats) {
+	s.BytesSent = uint64(c.packets) * 1126
+	if len(c.bursts) > 0 {
+		c.packets += c.bursts[0]
+		c.bursts = c.bursts[1:]
+	}
+	s.PacketsSent = uint64(c.packets)
+	return s
+}
+
+func TestQUICStatsAreNotTorn(t *testing.T) {
+	for _, bursts := range [][]int{{}, {9}, {0, 9}, {1, 1}, {3, 0, 5}} {
+		c := &torn{bursts: bursts}
+		if s := quicStats(c); s.bytesSent != s.packetsSent*1126 {
+			t.Errorf("%v: %d packets of %d bytes", bursts, s.packetsSent, s.bytesSent)
 		}
-		if bytesFirst {
-			w.s.packetsSent++
-		} else {
-			w.s.bytesSent += 126
-		}
-		w.look()
-		if w.g.n != 0 {
-			t.Error("a packet counted in two looks is forgotten")
-		}
+	}
+	c := &torn{bursts: []int{2, 2, 2, 2, 2, 2, 2, 2}}
+	if s := quicStats(c); s.bytesSent < s.packetsSent*1126 {
+		t.Errorf("%d packets of %d bytes only", s.packetsSent, s.bytesSent)
 	}
 }
 

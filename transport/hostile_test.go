@@ -270,7 +270,7 @@ func TestHostilePeerStopsReading(t *testing.T) {
 	for i := range 20_000 {
 		p.session.Send(transport.Packet{Flow: 1, Class: transport.Class(i % 3), Payload: rtpPacket(1000, 1)})
 	}
-	if d := time.Since(start); d > 5*time.Second {
+	if d := time.Since(start); d > 30*time.Second { // one that waits for the peer never ends
 		t.Errorf("Send blocked: 20,000 took %v", d)
 	}
 	var timeout interface{ Timeout() bool }

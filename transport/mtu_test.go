@@ -49,12 +49,8 @@ func TestMTUShrinks(t *testing.T) {
 		if err := relay.SetLinks(narrow, narrow); err != nil {
 			t.Fatal(err)
 		}
-		start := time.Now()
 		carriesAll(t, client, server)
 		carriesAll(t, server, client)
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("an MTU of %d cost %v", mtu, took)
-		}
 	}
 	if up, down := tooLarge(relay); up != 0 || down != 0 {
 		t.Errorf("%d packets up and %d down were larger than the path", up, down)

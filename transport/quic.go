@@ -75,8 +75,22 @@ func (l *quicLink) remoteAddr() net.Addr {
 
 func (l *quicLink) stats() linkStats { return quicStats(l.conn) }
 
-func quicStats(conn *quic.Conn) linkStats {
+// quicStats reads a connection's counters. quic-go goes on sending meanwhile, and
+// counts a packet's bytes, then the packet (sent_packet_handler.go, SentPacket). So
+// bytes that are read while the packets stay the same are those of these packets or
+// of one more, and in any case of no fewer.
+func quicStats(conn interface {
+	ConnectionStats() quic.ConnectionStats
+}) linkStats {
+	const tries = 4 // a packet takes longer than a look
 	s := conn.ConnectionStats()
+	packets := s.PacketsSent
+	for range tries {
+		if s = conn.ConnectionStats(); s.PacketsSent == packets {
+			break
+		}
+		packets, s.PacketsSent = s.PacketsSent, packets
+	}
 	return linkStats{
 		rtt: s.SmoothedRTT, minRTT: s.MinRTT, cwnd: s.CongestionWindow,
 		packetsSent: s.PacketsSent, packetsReceived: s.PacketsReceived, packetsLost: s.PacketsLost,

@@ -57,6 +57,10 @@ type ticker struct {
 	tick func(n uint64, due time.Time) (more bool)
 	// uncounted ticks are no mixes: they do not show in the clock's figures.
 	uncounted bool
+	// free ticks have no moments of their own, and none is made up for: they come
+	// when they are asked for (by), every so long after the last, and so soon after
+	// start. 0: ticks are at moments of the clock.
+	free time.Duration
 	// meter notes how long ticks take, and how late they are; nil: nothing does.
 	meter *tickMeter
 	// labels are those of what it does, in profiles; nil: none.
@@ -71,6 +75,7 @@ type ticker struct {
 	// target is the newest tick that is due, and running says that a worker
 	// sees to it.
 	target  atomic.Uint64
+	due     atomic.Int64 // of a free one: when the newest was, in ns of the clock
 	running atomic.Bool
 	did     uint64 // a worker's own
 }
@@ -138,12 +143,40 @@ func (t *ticker) start() {
 	if t.stopped || t.at >= 0 || c.closed {
 		return
 	}
-	n := t.number(time.Now()) + 1
-	t.next = t.time(n)
+	now := time.Now()
+	if t.next = t.time(t.number(now) + 1); t.free > 0 {
+		t.next = now.Add(t.free)
+	}
 	heap.Push(&c.due, t)
+	t.wake()
+}
+
+// by makes a free ticker tick at a time, or before it. It may be called from any
+// goroutine.
+func (t *ticker) by(at time.Time) {
+	c := t.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case t.stopped || c.closed:
+	case t.at < 0:
+		t.next = at
+		heap.Push(&c.due, t)
+		t.wake()
+	default:
+		if t.again = true; at.Before(t.next) {
+			t.next = at
+			heap.Fix(&c.due, t.at)
+			t.wake()
+		}
+	}
+}
+
+// wake tells the clock if t is due first. clock.mu is held.
+func (t *ticker) wake() {
 	if t.at == 0 {
 		select {
-		case c.wake <- struct{}{}:
+		case t.c.wake <- struct{}{}:
 		default:
 		}
 	}
@@ -211,10 +244,16 @@ func (c *clock) first(now time.Time) (*ticker, time.Duration) {
 		if wait := t.next.Sub(now); wait > 0 {
 			return nil, wait
 		}
-		n := t.number(now)
-		t.next = t.time(n + 1)
+		if t.free > 0 {
+			t.due.Store(int64(t.next.Sub(c.epoch)))
+			t.next = now.Add(t.every)
+			t.target.Add(1)
+		} else {
+			n := t.number(now)
+			t.next = t.time(n + 1)
+			t.target.Store(n)
+		}
 		heap.Fix(&c.due, 0)
-		t.target.Store(n)
 		if t.running.CompareAndSwap(false, true) {
 			return t, 0
 		}
@@ -260,7 +299,7 @@ func (t *ticker) work() {
 	}
 	for {
 		target := t.target.Load()
-		if t.did == 0 || t.did > target {
+		if t.free > 0 || t.did == 0 || t.did > target {
 			t.did = target - 1
 		}
 		if behind := target - t.did; behind > maxBehind {
@@ -273,6 +312,9 @@ func (t *ticker) work() {
 		for t.did < target && more {
 			t.did++
 			due := t.time(t.did)
+			if t.free > 0 {
+				due = t.c.epoch.Add(time.Duration(t.due.Load()))
+			}
 			if t.meter == nil {
 				more = t.tick(t.did, due)
 				continue

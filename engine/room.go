@@ -560,7 +560,7 @@ func (t *track) pass(packet []byte, arrival time.Time) int {
 		}
 		if w := table.window; w != nil && len(table.legs[t]) > 0 {
 			if t.source.Load() == nil {
-				t.steer.grid, t.steer.most = w.grid, true
+				t.steer.aim = w.aim
 				t.watch(&t.steer, arrival)
 			}
 			if w.hold(t, p.Payload, p.Deadline) {

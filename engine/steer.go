@@ -13,22 +13,36 @@ import (
 // by how much the talker should begin their frames later, so that packets come
 // just before the tick.
 type steer struct {
-	grid grid
-	// most says that most packets should come in time, rather than all: for one
-	// that is late the next chance is near.
-	most bool
+	aim aim
 
 	n     int
 	waits [steerPackets]time.Duration // from arrival until the tick
+	amiss int                         // judgements in a row that they come amiss
 	asked time.Time
 	tries int
+}
+
+// An aim is where a steer wants packets to come.
+type aim struct {
+	grid grid
+	// most says that most of them should be in time, rather than all: for one that
+	// is late the next chance is near.
+	most bool
+	// late is by how much later than steerLead they may come.
+	late time.Duration
 }
 
 const (
 	steerPackets = 16
 	steerMost    = steerPackets * 3 / 4
-	// steerLead is how long before the tick the last of the packets should come.
+	// steerLead is how long before the tick the last of the packets should come, or
+	// the one in the middle where most count.
 	steerLead = 2500 * time.Microsecond
+	// Where there is a tick they may be steerLate later; where a window begins with
+	// them (worlds), steerLoose: when all talkers come at once each is later than by
+	// itself, and it does not matter.
+	steerLate  = steerLead / 2
+	steerLoose = 2750 * time.Microsecond
 	// steerWorth is the least that is worth asking for.
 	steerWorth = 2 * time.Millisecond
 	// A talker who does not do as asked is asked steerTries times, steerAgain
@@ -41,14 +55,14 @@ const (
 // note takes the arrival of a packet, and returns by how much the frames should
 // begin later: 0 for as they are.
 func (s *steer) note(arrival time.Time) time.Duration {
-	every := s.grid.every
-	s.waits[s.n] = s.grid.after(arrival).Sub(arrival)
+	every := s.aim.grid.every
+	s.waits[s.n] = s.aim.grid.after(arrival).Sub(arrival)
 	if s.n++; s.n < steerPackets {
 		return 0
 	}
 	s.n = 0
 	count := steerPackets
-	if s.most {
+	if s.aim.most {
 		count = steerMost
 	}
 	last, middle, spread := placesOf(s.waits[:], count, every)
@@ -56,7 +70,7 @@ func (s *steer) note(arrival time.Time) time.Duration {
 		return 0 // the network shakes them more than steering would gain
 	}
 	shift := last - steerLead
-	if s.most {
+	if s.aim.most {
 		shift = middle - steerLead
 	}
 	if shift < 0 {
@@ -67,13 +81,17 @@ func (s *steer) note(arrival time.Time) time.Duration {
 		pause = steerRest
 	}
 	switch {
-	case shift < steerWorth || shift > every-steerLead/2:
-		s.tries = 0 // they are where they should be
+	case shift < steerWorth || shift > every-s.aim.late:
+		s.amiss, s.tries = 0, 0 // they are where they should be
+		return 0
+	case s.amiss == 0: // once is chance
+		s.amiss++
 		return 0
 	case arrival.Sub(s.asked) < pause:
 		return 0
 	}
 	s.asked = arrival
+	s.amiss = 0
 	s.tries++
 	return shift
 }

@@ -24,7 +24,7 @@ const frameTime = 20 * time.Millisecond
 type window struct {
 	room *room
 	tick *ticker
-	grid grid // of talkers' frames
+	aim  aim // of talkers' frames
 
 	mu    sync.Mutex
 	batch *batch
@@ -62,7 +62,7 @@ func newWindow(r *room, length time.Duration) *window {
 	w := &window{room: r, batch: newBatch()}
 	w.tick = r.ticker(length, w.run)
 	w.tick.uncounted, w.tick.meter, w.tick.labels = true, nil, r.marked().forward
-	w.grid = w.tick.grid(frameTime)
+	w.aim = aim{w.tick.grid(frameTime), true, steerLate}
 	return w
 }
 

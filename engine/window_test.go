@@ -15,7 +15,7 @@ func TestVoicesWaitForOneAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		talkers, sinks := fanOutWith(t, 10, ServerConfig{Voices: 3})
 		room := talkers[0].call.room
-		grid := room.window.grid
+		grid := room.window.aim.grid
 		at := grid.after(time.Now())
 		for round := range 5 {
 			time.Sleep(time.Until(at.Add(-3 * time.Millisecond)))

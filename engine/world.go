@@ -28,9 +28,9 @@ type WorldConfig struct {
 	// Voices is how many talkers a player hears at a time at most, 1 to 30.
 	// Default 12.
 	Voices int
-	// Tick is how often who hears whom is worked out, while anybody talks: 10 to
-	// 200 ms. A change takes effect within it, and the server's BundleWindow.
-	// Default 33 ms.
+	// Tick is how old what was worked out of who hears whom is at most when a packet
+	// leaves: 10 to 200 ms. A change takes effect within it, and the server's
+	// BundleWindow. Default 33 ms.
 	Tick time.Duration
 	// Linger is for how long a player still has the track of somebody who went
 	// out of hearing; nothing is sent on it. Default 5 s.
@@ -129,7 +129,8 @@ type World struct {
 	cfg  WorldConfig
 	call *call // what the world is to the rest of the server
 	tick *ticker
-	grid grid // of talkers' frames
+	wait time.Duration // for how long a packet waits for others at most
+	aim  aim           // of talkers' frames
 	// paths says that plugins may change the sound on the way from one to another.
 	paths bool
 
@@ -240,13 +241,11 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	case s.worlds[cfg.ID] != nil || s.calls[cfg.ID] != nil:
 		return nil, fmt.Errorf("earshot: there is a world or call %q already", cfg.ID)
 	}
-	length := s.cfg.BundleWindow
-	if length <= 0 {
-		length = time.Millisecond
-	}
-	w.tick = w.call.room.ticker(length, w.run)
+	w.wait = max(s.cfg.BundleWindow, time.Millisecond)
+	w.tick = w.call.room.ticker(cfg.Tick, w.run)
+	w.tick.free = w.wait
 	w.measure()
-	w.grid = w.tick.grid(frameTime)
+	w.aim = aim{w.tick.grid(frameTime), true, steerLoose}
 	w.sending.init()
 	w.paths = s.hasPaths()
 	w.warn()

@@ -62,8 +62,8 @@ func speak(w *World, tracks []*track, packet []byte, n uint16) {
 	for _, t := range tracks {
 		packet[2], packet[3] = byte(n>>8), byte(n)
 		packet[8], packet[9], packet[10], packet[11] = byte(t.ssrc>>24), byte(t.ssrc>>16), byte(t.ssrc>>8), byte(t.ssrc)
-		t.steer.asked = now // what is asked of talkers is a message
-		t.forward(packet, now)
+		t.steer.asked = now                 // what is asked of talkers is a message
+		t.forward(packet, now.Add(-w.wait)) // it has waited
 	}
 	w.run(0, now)
 }

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/earshotrtc/earshot/engine/audience"
+import (
+	"time"
+
+	"github.com/earshotrtc/earshot/engine/audience"
+)
 
 // A change is what the game has said and the tick has yet to carry out.
 type change struct {
@@ -22,7 +26,7 @@ func (w *World) push(rules func(a *audience.Audience), rest func()) {
 	c := &change{rules: rules, rest: rest}
 	for c.next = w.changes.Load(); !w.changes.CompareAndSwap(c.next, c); c.next = w.changes.Load() {
 	}
-	w.tick.start()
+	w.tick.by(time.Now().Add(w.wait))
 }
 
 // settle carries out what has been changed. It returns the last Move that was

@@ -11,8 +11,10 @@ import (
 	"github.com/earshotrtc/earshot/hooks"
 )
 
-// A world's voices are collected as a room's are (see window), and at the
-// window's tick each player is sent those of them that they hear, as one batch.
+// A world's voices are collected until none has come for a while, or the first of
+// them has waited for a window's length. Then each player is sent those that they
+// hear, as one batch. Talkers are steered to one moment (see steer), but come later
+// the more they are; a window that begins with them, wherever that is, has them all.
 // A packet is stored once: what is a receiver's own in it, the number, the
 // marker, gain and pan, is written into a worker's copy of the batch just before it
 // is copied to their session; see worldsend.go.
@@ -23,6 +25,11 @@ const (
 	// talkTime is for how long after their last packet a player counts as
 	// talking.
 	talkTime = 300 * time.Millisecond
+
+	// quietShare is the share of a window after which nothing more is expected.
+	quietShare = 4
+	// tickSlack is by how much a tick may come early for what waits.
+	tickSlack = 100 * time.Microsecond
 
 	worldPackets = 4096
 	worldBytes   = 1 << 20
@@ -119,7 +126,7 @@ func (w *World) hold(t *track, n int, arrival time.Time) {
 	if n-t.payload > 2 { // comfort noise is no talk
 		m.talked.Store(arrival.UnixNano())
 	}
-	t.steer.grid, t.steer.most = w.grid, true
+	t.steer.aim = w.aim
 	t.watch(&t.steer, arrival)
 	if t.metered && n-t.payload > 2 {
 		t.level.noteTold(t)
@@ -166,22 +173,36 @@ func (w *World) hold(t *track, n int, arrival time.Time) {
 	first := len(b.held) == 1
 	b.mu.Unlock()
 	if first {
-		w.tick.start()
+		w.tick.by(arrival.Add(w.wait / quietShare))
 	}
 }
 
-// take takes out what was collected.
-func (b *worldBatch) take() worldTaken {
+// take takes out what was collected, if it has waited long enough. Else it returns
+// when it will have, if there is something.
+func (b *worldBatch) take(now time.Time, wait time.Duration) (out worldTaken, later time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := worldTaken{b.held, b.bytes, b.first}
+	if len(b.held) == 0 {
+		return out, later
+	}
+	later = b.held[len(b.held)-1].arrival.Add(wait / quietShare)
+	if last := b.held[0].arrival.Add(wait); last.Before(later) {
+		later = last
+	}
+	if later.Sub(now) > tickSlack {
+		return out, later
+	}
+	out = worldTaken{b.held, b.bytes, b.first}
 	b.held, b.bytes, b.first = b.spare.held[:0], b.spare.bytes[:0], b.spare.first
 	b.spare = worldTaken{}
-	return out
+	return out, time.Time{}
 }
 
 // done gives back what take gave.
 func (b *worldBatch) done(t worldTaken) {
+	if len(t.held) == 0 {
+		return
+	}
 	for i := range t.held {
 		t.first[t.held[i].m.id] = 0
 	}
@@ -191,12 +212,12 @@ func (b *worldBatch) done(t worldTaken) {
 	b.mu.Unlock()
 }
 
-// run is a tick of the window. It rests while nobody talks.
+// run is a tick. It rests while nobody talks.
 func (w *World) run(uint64, time.Time) (more bool) {
 	began := time.Now()
-	b := w.batch.take()
+	b, later := w.batch.take(began, w.wait)
 	turn := w.settle() // after: who came and talked is known
-	if began.Sub(w.worked) >= w.cfg.Tick-w.tick.every/2 {
+	if began.Sub(w.worked) >= w.cfg.Tick-w.wait/2 {
 		w.work(began, turn)
 	} else {
 		w.begin(b)
@@ -207,7 +228,10 @@ func (w *World) run(uint64, time.Time) (more bool) {
 	if len(b.held) > 0 {
 		w.send(b, began)
 	}
-	more = w.active > 0 || len(b.held) > 0
+	if !later.IsZero() {
+		w.tick.by(later)
+	}
+	more = w.active > 0 || len(b.held) > 0 || !later.IsZero()
 	w.batch.done(b)
 	return more
 }
@@ -464,7 +488,7 @@ func (w *World) dropTrack(t *track) {
 	r.tracks = without(r.tracks, t)
 	t.close()
 	w.ended.Store(true)
-	w.tick.start()
+	w.tick.by(time.Now().Add(w.wait))
 }
 
 // muted tells those who have a track that it is muted, or not any longer.

@@ -70,7 +70,7 @@ run bench '^BenchmarkCalls$' "$load"
 run bench IdleUser 1x
 run bench '^BenchmarkPacket$' "$micro"
 run bench 'Hooks|Mixer|JitterBuffer' "$micro"
-run engine 'PacketHooks|Processors|Forward' "$micro"
+run engine 'PacketHooks|Processors|Forward|WorldSend|WorldJoin' "$micro"
 run engine NetworkChange 1x
 run engine/audience . "$micro"
 run mixer 'Kernel|Mix$' "$micro"

@@ -22,6 +22,8 @@ var titles = map[string]string{
 	"engine.Forward":            "The engine's part of a packet to 50 receivers",
 	"engine.ForwardLabelled":    "The same in a room that is labelled in profiles",
 	"engine.NetworkChange":      "What is heard of a change of the network, ms",
+	"engine.WorldSend":          "The engine's part of a frame of 40 talkers in a world of 200",
+	"engine.WorldJoin":          "A thousand players join a world of 200, 40 of whom talk",
 	"engine/audience.Tick":      "Who hears whom in a world: one tick",
 	"engine/audience.Place":     "One player's move in a world of 1,000",
 	"engine/callstate.OneToOne": "The state machine: a call of two",

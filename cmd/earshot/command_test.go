@@ -113,6 +113,7 @@ func TestErrors(t *testing.T) {
 		{"load with bad metrics", []string{"load", "-server", "localhost:9", "-key", "k", "-metrics", "localhost:9464"}, 2, "want a URL", false},
 		{"bare load of a server", []string{"load", "-server", "localhost:9", "-key", "k", "-bare"}, 2, "starts itself", false},
 		{"curve of one size", []string{"load", "-users", "4", "-curve", "x.svg"}, 2, "not with -users", false},
+		{"curve into no folder", []string{"load", "-curve", filepath.Join(t.TempDir(), "no", "x.svg")}, 1, "no such file", false},
 		{"curve of a server", []string{"load", "-server", "localhost:9", "-key", "k", "-curve", "x.svg"}, 2, "starts itself", false},
 
 		{"loss of 2", []string{"impair", "-loss", "2"}, 2, "-loss: want a share such as 2% or 0.02", false},

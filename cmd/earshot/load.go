@@ -198,6 +198,12 @@ func (e loadError) Unwrap() error { return e.error }
 
 // drawCurve measures how the cost of a room grows: a table and a plot.
 func drawCurve(ctx context.Context, w io.Writer, cfg load.Config, file string) error {
+	// Before minutes of measuring; what is there stays until there is something new.
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	fmt.Fprintln(w, "| users | talkers | what | encode-times/s | packets/s | late ticks |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	points, err := load.Curve(ctx, cfg, func(p load.Point) {
@@ -210,12 +216,10 @@ func drawCurve(ctx context.Context, w io.Writer, cfg load.Config, file string) e
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(file)
-	if err != nil {
+	if err := f.Truncate(0); err != nil {
 		return err
 	}
 	if err := load.WriteCurve(f, points); err != nil {
-		f.Close()
 		return err
 	}
 	return f.Close()

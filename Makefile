@@ -28,7 +28,7 @@ ALONE = ./codec/... ./hooks/effects
 CALCULATES = ./mixer ./mixer/jitter ./internal/audio ./internal/speech
 # The race detector allocates and is slow, so what is promised about memory, and
 # what it would take too long over, is tested without it, by these names.
-WITHOUT_RACE = Alloc|IsSmall|Conformance|BadPlugins|BadNetwork|LineUp|Simulcast
+WITHOUT_RACE = Alloc|IsSmall|Conformance|BadPlugins|BadNetwork|Lines?Up
 
 # Opus in Go is not instrumented: it, too, only calculates. `make lint` vets.
 # Each benchmark runs once, lest it rot, but for those that are long and much like

@@ -151,6 +151,7 @@ func TestSnapshotOfAMix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := gatherCrowd(t, nil, nil, "alice", "u1", "u2")
 		w.hears("u1", 3*time.Second)
+		synctest.Wait() // a tick may be due at this very moment
 		s := w.srv.Snapshot()
 		if s.Rooms[hooks.ModeMix] != 1 || s.Mix.Rooms != 1 || s.Mix.Encoded < 100 || s.Mix.Decoded < 100 {
 			t.Errorf("rooms %v, mix %+v", s.Rooms, s.Mix)

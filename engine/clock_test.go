@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -156,6 +157,48 @@ func TestClockWokenWhileItRests(t *testing.T) {
 		synctest.Wait()
 		if n != 10 {
 			t.Errorf("it ticked %d times, want 10", n)
+		}
+	})
+}
+
+// A free ticker ticks soon after start, when it is asked to and no sooner, and
+// otherwise every so long after the last; what it was late for it does once.
+func TestFreeTicker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock()
+		defer c.close()
+		const ms = time.Millisecond
+		began := time.Now()
+		at := func(d time.Duration) time.Time { return began.Add(d) }
+		var ticks, dues []time.Duration
+		var tk *ticker
+		tk = c.add(50*ms, anySlot, func(_ uint64, due time.Time) bool {
+			ticks, dues = append(ticks, time.Since(began)), append(dues, due.Sub(began))
+			switch len(ticks) {
+			case 3:
+				tk.by(at(33 * ms)) // it is past; from a tick that says that it is over
+				return false
+			case 5:
+				time.Sleep(130 * ms) // virtual: it is behind by two
+			case 7:
+				return false
+			}
+			return true
+		})
+		tk.free = 5 * ms
+		time.Sleep(10 * ms) // virtual
+		tk.start()          // 15
+		time.Sleep(10 * ms) // virtual
+		tk.by(at(30 * ms))
+		tk.by(at(40 * ms))   // it comes before that
+		tk.by(at(22 * ms))   // and sooner
+		tk.start()           // comes anyway
+		time.Sleep(500 * ms) // virtual
+		synctest.Wait()
+		want := []time.Duration{15 * ms, 22 * ms, 72 * ms, 72 * ms, 122 * ms, 252 * ms, 272 * ms}
+		due := []time.Duration{15 * ms, 22 * ms, 72 * ms, 33 * ms, 122 * ms, 222 * ms, 272 * ms}
+		if !slices.Equal(ticks, want) || !slices.Equal(dues, due) {
+			t.Errorf("it ticked at %v, which was due at %v", ticks, dues)
 		}
 	})
 }

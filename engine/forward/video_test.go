@@ -381,6 +381,7 @@ func FuzzReadMeta(f *testing.F) {
 		f.Add(p)
 	}
 	f.Add([]byte{0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0x90, 0x80})
+	f.Add([]byte{0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0x90, 0, 0}) // extended by nothing
 	v := NewVideo()
 	now := time.Unix(1000, 0)
 	f.Fuzz(func(t *testing.T, p []byte) {
@@ -392,11 +393,13 @@ func FuzzReadMeta(f *testing.F) {
 			return
 		}
 		before := len(p)
+		var was vp8.Descriptor
+		size, _ := was.Unmarshal(p[12:])
 		v.Restart()
 		if v.Packet(&m, false, now) {
 			v.Rewrite(&m, p)
 			var d vp8.Descriptor
-			if n, err := d.Unmarshal(p[12:]); err != nil || n != m.Desc.MarshalSize() || len(p) != before {
+			if n, err := d.Unmarshal(p[12:]); err != nil || n != size || len(p) != before {
 				t.Fatalf("rewritten as %x: %v", p, err)
 			}
 		}

@@ -84,7 +84,7 @@ func (s *steer) note(arrival time.Time) time.Duration {
 	case shift < steerWorth || shift > every-s.aim.late:
 		s.amiss, s.tries = 0, 0 // they are where they should be
 		return 0
-	case s.amiss == 0: // once is chance
+	case s.aim.most && s.amiss == 0: // once is chance
 		s.amiss++
 		return 0
 	case arrival.Sub(s.asked) < pause:

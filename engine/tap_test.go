@@ -139,6 +139,7 @@ func TestTapTalker(t *testing.T) {
 		_, err = w.srv.TapTalker(w.callID, "alice", alices.sound)
 		must(t, err)
 		time.Sleep(4 * time.Second)
+		synctest.Wait() // blocks may be due at this very moment
 		_, pcm, times := all.take()
 		if len(pcm) != 2 {
 			t.Fatalf("voices of %d users", len(pcm))

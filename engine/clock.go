@@ -333,7 +333,7 @@ func (t *ticker) work() {
 		}
 		if !more {
 			t.did = 0 // it may rest long
-			t.rest()
+			more = !t.rest()
 		}
 		t.running.Store(false)
 		if t.target.Load() == target || !more || !t.running.CompareAndSwap(false, true) {
@@ -343,14 +343,15 @@ func (t *ticker) work() {
 }
 
 // rest takes the ticker out of the clock until it is started again, unless it
-// was between tick's word and now.
-func (t *ticker) rest() {
+// was between tick's word and now. It reports whether it rests.
+func (t *ticker) rest() bool {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
-	if t.at >= 0 && !t.again {
+	rests := !t.again
+	if t.again = false; rests && t.at >= 0 {
 		heap.Remove(&t.c.due, t.at)
 	}
-	t.again = false
+	return rests
 }
 
 // close ends the clock; it returns when its goroutines have ended, so a tick

@@ -203,6 +203,32 @@ func TestFreeTicker(t *testing.T) {
 	})
 }
 
+// What is asked for and due while a free ticker ticks is done after it, though that
+// tick said that there is no more.
+func TestFreeTickerAskedWhileItTicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock()
+		defer c.close()
+		const ms = time.Millisecond
+		began := time.Now()
+		var ticks []time.Duration
+		tk := c.add(50*ms, anySlot, func(uint64, time.Time) bool {
+			ticks = append(ticks, time.Since(began))
+			time.Sleep(10 * ms) // virtual
+			return false
+		})
+		tk.free = 5 * ms
+		tk.start()
+		time.Sleep(7 * ms) // virtual
+		tk.by(began.Add(8 * ms))
+		time.Sleep(500 * ms) // virtual
+		synctest.Wait()
+		if want := []time.Duration{5 * ms, 15 * ms}; !slices.Equal(ticks, want) {
+			t.Errorf("it ticked at %v, not %v", ticks, want)
+		}
+	})
+}
+
 // A steer finds by how much packets come too early, wherever in the frame and
 // however jittered, asks once, and again only if nothing happened.
 func TestSteer(t *testing.T) {

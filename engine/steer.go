@@ -17,7 +17,7 @@ type steer struct {
 
 	n     int
 	waits [steerPackets]time.Duration // from arrival until the tick
-	amiss int                         // judgements in a row that they come amiss
+	amiss bool                        // the last judgement was that they come amiss
 	asked time.Time
 	tries int
 }
@@ -82,16 +82,16 @@ func (s *steer) note(arrival time.Time) time.Duration {
 	}
 	switch {
 	case shift < steerWorth || shift > every-s.aim.late:
-		s.amiss, s.tries = 0, 0 // they are where they should be
+		s.amiss, s.tries = false, 0 // they are where they should be
 		return 0
-	case s.aim.most && s.amiss == 0: // once is chance
-		s.amiss++
+	case s.aim.most && !s.amiss: // once is chance
+		s.amiss = true
 		return 0
 	case arrival.Sub(s.asked) < pause:
 		return 0
 	}
 	s.asked = arrival
-	s.amiss = 0
+	s.amiss = false
 	s.tries++
 	return shift
 }

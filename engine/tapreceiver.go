@@ -25,7 +25,7 @@ import (
 // (SetRemoteAudioVolume). It needs a decoder alone, and costs a decode of each
 // talker that they hear.
 func (s *Server) TapReceiver(callID, userID string, f func(hooks.TapSound)) (hooks.Tap, error) {
-	return s.tapEars(callID, userID, "receiver", f)
+	return s.tapEars(callID, userID, false, f)
 }
 
 // TapVoices is as TapReceiver, but tells each voice that the user hears by itself,
@@ -33,12 +33,11 @@ func (s *Server) TapReceiver(callID, userID string, f func(hooks.TapSound)) (hoo
 // same Time are heard together. So the host can leave some out, or change them, and
 // add up the rest. In a call blocks are of one channel while the user has no pose.
 func (s *Server) TapVoices(callID, userID string, f func(hooks.TapSound)) (hooks.Tap, error) {
-	return s.tapEars(callID, userID, tapVoices, f)
+	return s.tapEars(callID, userID, true, f)
 }
 
-const tapVoices = "voices"
-
-func (s *Server) tapEars(callID, userID, name string, f func(hooks.TapSound)) (hooks.Tap, error) {
+// tapEars is TapReceiver, and TapVoices if voices are told apart.
+func (s *Server) tapEars(callID, userID string, apart bool, f func(hooks.TapSound)) (hooks.Tap, error) {
 	if f == nil {
 		return nil, errNoTapFunc
 	}
@@ -48,8 +47,12 @@ func (s *Server) tapEars(callID, userID, name string, f func(hooks.TapSound)) (h
 	if err := s.needsCodec(); err != nil {
 		return nil, err
 	}
+	name := "receiver"
+	if apart {
+		name = "voices"
+	}
 	return s.startTap(callID, userID, name, func(r *room, tp *tap) (func(), error) {
-		tp.ears, tp.apart = true, name == tapVoices
+		tp.ears, tp.apart = true, apart
 		if w := r.call.world; w != nil {
 			w.listenTo(tp)
 			talker := newTapTalker(tp, f)

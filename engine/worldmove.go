@@ -31,10 +31,11 @@ var ErrNotInWorld = errors.New("not in the world")
 // Move says where players are, as often as the game's own loop turns: a thousand
 // at a time take some tens of microseconds, and no media waits for it nor it for
 // media. What it says is used from the next tick on (WorldConfig.Tick), the last
-// of several, and all of it at once: nobody is heard for being half-way through a
-// Move, or between it and what the game said before or after. Errors: ErrNotInWorld, also for one who has just left, and an
-// *Error for a place that is no number or beyond 1,000 km; the others are moved
-// all the same. The slice is the caller's again when it returns.
+// of several, and all of it at once: nobody is heard because half of a Move, or
+// it without a setting that was made before, were used. Errors: ErrNotInWorld, also
+// for one who has just left, and an *Error for a place that is no number or beyond
+// 1,000 km; the others are moved all the same. The slice is the caller's again when
+// it returns.
 func (w *World) Move(placements []Placement) error {
 	err := w.stage.move(placements)
 	if w.announced.Load() > 0 {

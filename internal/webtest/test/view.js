@@ -127,7 +127,7 @@ scene("signed in elsewhere, and back", async (s) => {
 scene("on a phone, in Chinese, in the dark", async (s) => {
   const bob = await s.go("bob", { answer: true });
   const alice = await s.view("alice", { context: { viewport: { width: 360, height: 640 }, locale: "zh-CN", colorScheme: "dark", hasTouch: true, isMobile: true } });
-  await alice.page.locator(".es-person .es-round").nth(1).tap();
+  await alice.page.getByLabel("与 bob 视频通话").tap();
   await bob.waitFor("onCallBegin");
   await bob.do("openCamera");
   await Promise.all([alice.hears("bob"), alice.seesMotion("bob")]);

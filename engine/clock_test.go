@@ -238,7 +238,7 @@ func TestSteer(t *testing.T) {
 		tk := c.add(20*time.Millisecond, anySlot, func(uint64, time.Time) bool { return false })
 		const ms = time.Millisecond
 		for _, early := range []time.Duration{1 * ms, 3 * ms, 6 * ms, 11 * ms, 19 * ms} {
-			s := steer{aim: aim{grid: tk.grid(tk.every), late: steerLate}}
+			s := steer{aim: aim{grid: tk.grid(tk.every)}}
 			at := tk.time(1000).Add(-early)
 			var asked []time.Duration
 			for i := range 400 { // 8 s
@@ -260,7 +260,7 @@ func TestSteer(t *testing.T) {
 			}
 		}
 		// Where most count, one packet in five that comes much later hides nobody.
-		s := steer{aim: aim{grid: tk.grid(tk.every), most: true, late: steerLate}}
+		s := steer{aim: aim{grid: tk.grid(tk.every), most: true}}
 		at := tk.time(1000).Add(-11 * ms)
 		asked := 0
 		for i := range 400 {
@@ -278,7 +278,7 @@ func TestSteer(t *testing.T) {
 			t.Errorf("asked %d times, and they come %v before the tick", asked, wait)
 		}
 		// One who does not do it is asked three times, and then once a minute.
-		s = steer{aim: aim{grid: tk.grid(tk.every), late: steerLate}}
+		s = steer{aim: aim{grid: tk.grid(tk.every)}}
 		asked, at = 0, tk.time(1000).Add(-12*ms)
 		for range 50 * 60 {
 			if s.note(at) != 0 {
@@ -290,7 +290,7 @@ func TestSteer(t *testing.T) {
 			t.Errorf("asked %d times in a minute", asked)
 		}
 		// Packets all over the frame cannot be steered.
-		s = steer{aim: aim{grid: tk.grid(tk.every), late: steerLate}}
+		s = steer{aim: aim{grid: tk.grid(tk.every)}}
 		for i := range 400 {
 			if s.note(at.Add(time.Duration(i*13%20)*ms)) != 0 {
 				t.Fatal("asked although the network shakes them over the whole frame")

@@ -177,7 +177,7 @@ func (m *mixing) add(t *track) {
 	if pose := t.owner.pose; pose != nil {
 		src.SetPosition(pose.Position)
 	}
-	t.source.Store(&mixedTrack{src, steer{aim: aim{grid: m.tick.grid(m.tick.every), late: steerLate}}})
+	t.source.Store(&mixedTrack{src, steer{aim: aim{grid: m.tick.grid(m.tick.every)}}})
 	for _, d := range m.room.devs {
 		d.setMixGain(t)
 		if d.mixLeg != nil {

@@ -293,7 +293,8 @@ type track struct {
 	level    trackLevel
 	voice    forward.Voice
 	numbers  forward.Sequence
-	steer    steer // where the room forwards
+	steer    steer   // where the room forwards
+	regular  regular // guarded by the batch in which its packets wait
 	arrivals arrivals
 	buf      [transport.MaxPacketSize]byte
 }
@@ -563,7 +564,7 @@ func (t *track) pass(packet []byte, arrival time.Time) int {
 				t.steer.aim = w.aim
 				t.watch(&t.steer, arrival)
 			}
-			if w.hold(t, p.Payload, p.Deadline) {
+			if w.hold(t, p.Payload, p.Deadline, arrival) {
 				return n
 			}
 		}

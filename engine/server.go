@@ -96,10 +96,10 @@ type ServerConfig struct {
 	Voices int
 	// BundleWindow is how long the voices in a room of 8 and more that forwards
 	// may wait for one another, so that they leave as one datagram for each
-	// receiver, which costs a server much less: 1, 2, 2.5, 4 or 5 ms. Talkers'
-	// frames are steered, so that they seldom wait so long. In a world they leave as
-	// soon as all have come who sent one a frame before. Negative is not at all (in a
-	// world, 1 ms). Default 5 ms.
+	// receiver, which costs a server much less: 1 to 5 ms. They leave as
+	// soon as all have come who sent one a frame before, and talkers' frames are
+	// steered, so that they seldom wait so long; so they do in a world. Negative is not
+	// at all (in a world, 1 ms). Default 5 ms.
 	BundleWindow time.Duration
 	// TrustLevels takes the level that clients put into their packets (RFC 6464)
 	// for how loud they are. Default off.
@@ -157,8 +157,8 @@ func (c ServerConfig) withDefaults() (ServerConfig, error) {
 	if !c.Mode.Valid() {
 		return c, fmt.Errorf("earshot: Mode %q is neither forward nor mix", c.Mode)
 	}
-	if w := c.BundleWindow; w > 5*time.Millisecond || w > 0 && (w < time.Millisecond || frameTime%w != 0) {
-		return c, fmt.Errorf("earshot: BundleWindow %v is none of 1, 2, 2.5, 4 and 5 ms", w)
+	if w := c.BundleWindow; w > 5*time.Millisecond || w > 0 && w < time.Millisecond {
+		return c, fmt.Errorf("earshot: BundleWindow %v is not within 1 to 5 ms", w)
 	}
 	if c.Voices < 0 {
 		return c, fmt.Errorf("earshot: Voices %d is negative", c.Voices)

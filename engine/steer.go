@@ -25,11 +25,17 @@ type steer struct {
 // An aim is where a steer wants packets to come.
 type aim struct {
 	grid grid
-	// most says that most of them should be in time, rather than all: for one that
-	// is late the next chance is near.
+	// most says that most of them should come there, rather than all, and not so
+	// exactly: what waits for them is no tick, but a window that begins with them.
 	most bool
-	// late is by how much later than steerLead they may come.
-	late time.Duration
+}
+
+// late is by how much later than steerLead they may come.
+func (a aim) late() time.Duration {
+	if a.most {
+		return steerLoose
+	}
+	return steerLate
 }
 
 const (
@@ -38,9 +44,8 @@ const (
 	// steerLead is how long before the tick the last of the packets should come, or
 	// the one in the middle where most count.
 	steerLead = 2500 * time.Microsecond
-	// Where there is a tick they may be steerLate later; where a window begins with
-	// them (worlds), steerLoose: when all talkers come at once each is later than by
-	// itself, and it does not matter.
+	// Where there is a tick they may be steerLate later, where there is a window
+	// steerLoose: when all talkers come at once each is later than by itself.
 	steerLate  = steerLead / 2
 	steerLoose = 2750 * time.Microsecond
 	// steerWorth is the least that is worth asking for.
@@ -81,7 +86,7 @@ func (s *steer) note(arrival time.Time) time.Duration {
 		pause = steerRest
 	}
 	switch {
-	case shift < steerWorth || shift > every-s.aim.late:
+	case shift < steerWorth || shift > every-s.aim.late():
 		s.amiss, s.tries = false, 0 // they are where they should be
 		return 0
 	case s.aim.most && !s.amiss: // once is chance

@@ -18,17 +18,18 @@ const bundleFrom = 8
 const frameTime = 20 * time.Millisecond
 
 // A window collects the voices of a room that come within a few milliseconds of
-// one another, so that they leave as one datagram for each receiver. A packet
-// is stored once, and sent at the window's next tick. The ticks are those of the
-// room's clock, so a talker whose frames are steered waits 2 to 3 ms.
+// one another, so that they leave as one datagram for each receiver; see awaited. A
+// packet is stored once. Talkers' frames are steered to one moment.
 type window struct {
-	room *room
-	tick *ticker
-	aim  aim // of talkers' frames
+	room   *room
+	tick   *ticker
+	length time.Duration
+	aim    aim // of talkers' frames
 
-	mu    sync.Mutex
-	batch *batch
-	spare []*batch
+	mu      sync.Mutex
+	batch   *batch
+	awaited awaited
+	spare   []*batch
 }
 
 // A batch is what a window has collected.
@@ -59,57 +60,64 @@ func newBatch() *batch {
 
 // newWindow makes the window of a room.
 func newWindow(r *room, length time.Duration) *window {
-	w := &window{room: r, batch: newBatch()}
+	w := &window{room: r, length: length, batch: newBatch()}
 	w.tick = r.ticker(length, w.run)
+	w.tick.free = length
 	w.tick.uncounted, w.tick.meter, w.tick.labels = true, nil, r.marked().forward
-	w.aim = aim{w.tick.grid(frameTime), true, steerLate}
+	w.aim = aim{w.tick.grid(frameTime), true}
 	return w
 }
 
 // hold takes a packet of a voice. It reports false if there is no room for it,
 // and it must go at once.
-func (w *window) hold(t *track, packet []byte, deadline time.Time) bool {
+func (w *window) hold(t *track, packet []byte, deadline, arrival time.Time) bool {
 	w.mu.Lock()
 	b := w.batch
 	if len(b.held) == cap(b.held) || len(b.bytes)+len(packet) > cap(b.bytes) {
 		w.mu.Unlock()
 		return false
 	}
-	first := len(b.held) == 0
+	look := w.awaited.come(&t.regular, arrival, w.length, len(b.held) == 0)
 	from := len(b.bytes)
 	b.bytes = append(b.bytes, packet...)
 	b.held = append(b.held, heldVoice{t, from, len(b.bytes), deadline})
 	w.mu.Unlock()
-	if first {
-		w.tick.start()
+	if !look.IsZero() {
+		w.tick.by(look)
 	}
 	return true
 }
 
 // run is the window's tick: it rests while nothing is said.
 func (w *window) run(uint64, time.Time) (more bool) {
-	b := w.take()
-	if b == nil {
-		return false
+	b, later := w.take(time.Now())
+	if b != nil {
+		w.send(b)
 	}
-	w.send(b)
-	return true
+	if !later.IsZero() {
+		w.tick.by(later)
+	}
+	return !later.IsZero()
 }
 
-// take takes out what was collected.
-func (w *window) take() *batch {
+// take takes out what was collected, if it is complete or has waited long enough.
+// Else it returns when it will have, if there is something.
+func (w *window) take(now time.Time) (b *batch, later time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b := w.batch
+	b = w.batch
 	if len(b.held) == 0 {
-		return nil
+		return nil, later
+	}
+	if later = w.awaited.until(); later.Sub(now) > tickSlack {
+		return nil, later
 	}
 	if n := len(w.spare); n > 0 {
 		w.batch, w.spare = w.spare[n-1], w.spare[:n-1]
 	} else {
 		w.batch = newBatch()
 	}
-	return b
+	return b, time.Time{}
 }
 
 // send hands everybody what is theirs of a batch. No lock is held.

@@ -9,49 +9,61 @@ import (
 )
 
 // TestVoicesWaitForOneAnother: what several talkers say within the window goes
-// to a receiver at once, no later than the window is long, and each hears all
-// but themselves.
+// to a receiver at once, when all have come who talked a frame before and no later
+// than the window is long, and each hears all but themselves.
 func TestVoicesWaitForOneAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		talkers, sinks := fanOutWith(t, 10, ServerConfig{Voices: 3})
-		room := talkers[0].call.room
-		grid := room.window.aim.grid
-		at := grid.after(time.Now())
-		for round := range 5 {
-			time.Sleep(time.Until(at.Add(-3 * time.Millisecond)))
-			for _, tr := range talkers[:3] {
-				p := voicePacket(t, tr.ssrc, []byte{0x78, byte(round)})
-				p[3] += byte(round)
-				tr.forward(p, time.Now())
-			}
+		seq := byte(0)
+		say := func(talker int) {
+			p := voicePacket(t, talkers[talker].ssrc, []byte{0x78, seq})
+			p[3] += seq
+			talkers[talker].forward(p, time.Now())
 			synctest.Wait()
-			if sent, _ := sinks[0].count(); sent != 3*round {
-				t.Fatalf("%d packets left before the tick of round %d", sent, round)
+		}
+		rounds := 0
+		for ; rounds < 5; rounds++ {
+			for i := range 3 {
+				say(i)
+				if sent, _ := sinks[0].count(); i < 2 && sent != 3*rounds {
+					t.Fatalf("%d packets left before the last of round %d", sent, rounds)
+				}
+				time.Sleep(time.Millisecond)
 			}
-			time.Sleep(3 * time.Millisecond)
+			time.Sleep(500 * time.Microsecond) // in the first round nobody in particular is expected
 			synctest.Wait()
 			for i, s := range sinks {
-				if sent, batches := s.count(); sent != 3*(round+1) || batches != round+1 {
-					t.Fatalf("receiver %d got %d packets in %d batches in round %d", i, sent, batches, round)
+				if sent, batches := s.count(); sent != 3*(rounds+1) || batches != rounds+1 {
+					t.Fatalf("receiver %d got %d packets in %d batches in round %d", i, sent, batches, rounds)
 				}
 			}
-			at = at.Add(frameTime)
+			seq++
+			time.Sleep(frameTime - 3500*time.Microsecond)
 		}
 		// A talker gets the others' two.
 		k := (*talkers[0].owner.session.Load()).(*sink)
 		if sent, batches := k.count(); sent != 10 || batches != 5 {
 			t.Errorf("a talker got %d packets in %d batches", sent, batches)
 		}
-		// One that comes just after a tick waits no longer than the window.
-		time.Sleep(time.Until(grid.after(time.Now()).Add(time.Microsecond)))
-		before, _ := sinks[0].count()
-		p := voicePacket(t, talkers[1].ssrc, []byte{0x78, 9})
-		p[3] += 9
-		talkers[1].forward(p, time.Now())
-		time.Sleep(5 * time.Millisecond)
+		// One of them does not come: the others wait until it is half a window late.
+		say(0)
+		say(1)
+		time.Sleep(4400 * time.Microsecond) // it was due after 2 ms
+		if sent, _ := sinks[0].count(); sent != 3*rounds {
+			t.Errorf("%d packets left while one was expected", sent-3*rounds)
+		}
+		time.Sleep(200 * time.Microsecond)
 		synctest.Wait()
-		if sent, _ := sinks[0].count(); sent != before+1 {
-			t.Errorf("%d packets 5 ms after one came", sent-before)
+		if sent, batches := sinks[0].count(); sent != 3*rounds+2 || batches != rounds+1 {
+			t.Errorf("%d packets in %d batches left after it", sent-3*rounds, batches-rounds)
+		}
+		// And in the next frame they do not.
+		seq++
+		time.Sleep(frameTime - 4600*time.Microsecond)
+		say(0)
+		say(1)
+		if sent, batches := sinks[0].count(); sent != 3*rounds+4 || batches != rounds+2 {
+			t.Errorf("%d packets in %d batches left without it", sent-3*rounds, batches-rounds)
 		}
 	})
 }
@@ -128,10 +140,10 @@ func TestWindowAllocatesNothing(t *testing.T) {
 	w := talkers[0].call.room.window
 	w.tick.remove() // the test is the clock
 	packet := voicePacket(t, 7, make([]byte, 80))
-	deadline := time.Now().Add(time.Hour)
+	begun, deadline := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
 	round := func() {
 		for _, tr := range talkers[:3] {
-			if !w.hold(tr, packet, deadline) {
+			if !w.hold(tr, packet, deadline, begun) {
 				t.Fatal("no room for a packet")
 			}
 		}

@@ -245,7 +245,7 @@ func (s *Server) NewWorld(cfg WorldConfig) (*World, error) {
 	w.tick = w.call.room.ticker(cfg.Tick, w.run)
 	w.tick.free = w.wait
 	w.measure()
-	w.aim = aim{w.tick.grid(frameTime), true, steerLoose}
+	w.aim = aim{w.tick.grid(frameTime), true}
 	w.sending.init()
 	w.paths = s.hasPaths()
 	w.warn()

@@ -4,9 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/earshotrtc/earshot/engine/audience"
 )
 
 // TestAwaited plays packets to a batch and looks when it would leave. Times are in
@@ -15,7 +14,7 @@ func TestAwaited(t *testing.T) {
 	const window = 5 * time.Millisecond
 	ms := func(f float64) time.Duration { return time.Duration(math.Round(f*1000)) * time.Microsecond }
 	type packet struct {
-		talker audience.ID
+		talker int
 		at     float64
 		held   float64 // ms by a hook
 	}
@@ -45,39 +44,39 @@ func TestAwaited(t *testing.T) {
 		"others are due, but in another window":  {[][]packet{{{0, 0, 0}, {1, 10, 0}}, {{0, 0, 0}, {1, 10, 0}}, {{0, 0, 0}}}, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var a awaited
-			began := time.Now()
-			left, in := time.Time{}, true
-			for i, frame := range c.frames {
-				begins, open := began.Add(time.Duration(i)*frameTime), false
-				for _, p := range frame {
-					at := begins.Add(ms(p.at))
-					if open && left.Before(at) {
-						open = false
-						in = false
-						if i == len(c.frames)-1 {
-							break
+			synctest.Test(t, func(t *testing.T) {
+				var (
+					a       awaited
+					talkers [6]regular
+					began   = time.Now()
+					leaves  time.Time
+					all     bool
+				)
+				for i, frame := range c.frames {
+					open := false
+					for _, p := range frame {
+						time.Sleep(time.Until(began.Add(time.Duration(i)*frameTime + ms(p.at)))) // virtual
+						now := time.Now()
+						if all = !open || !leaves.Before(now); !all {
+							open = false // it has left
+							if i == len(c.frames)-1 {
+								break
+							}
+						}
+						look := a.come(&talkers[p.talker], now.Add(-ms(p.held)), window, !open)
+						open = true
+						if leaves = a.until(); !look.IsZero() && look.After(leaves) {
+							t.Errorf("it is looked at only %v after it should leave", look.Sub(leaves))
 						}
 					}
-					first := !open
-					if first {
-						in = true
-					}
-					open, left = true, at
-					if complete := a.come(p.talker, at, ms(p.held), window, first); !complete {
-						left = a.until(window)
-					} else if !a.until(window).Equal(a.began) {
-						t.Errorf("it is complete, and waits until %v", a.until(window).Sub(begins))
-					}
 				}
-			}
-			last := began.Add(time.Duration(len(c.frames)-1) * frameTime)
-			if got := left.Sub(last); got != ms(c.leaves) {
-				t.Errorf("it leaves at %v, not %v", got, ms(c.leaves))
-			}
-			if in != c.all {
-				t.Errorf("all have come in: %v, not %v", in, c.all)
-			}
+				if got := leaves.Sub(began.Add(time.Duration(len(c.frames)-1) * frameTime)); got != ms(c.leaves) {
+					t.Errorf("it leaves at %v, not %v", got, ms(c.leaves))
+				}
+				if all != c.all {
+					t.Errorf("all have come in: %v, not %v", all, c.all)
+				}
+			})
 		})
 	}
 }

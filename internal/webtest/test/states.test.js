@@ -23,21 +23,18 @@ test("every state: screenshots, and no serious fault of accessibility", { timeou
   // Two at a time, each with a page of its own.
   const work = async () => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", locale: "en", bypassCSP: true });
-    await context.addInitScript({ path: axe });
     const page = await context.newPage();
     let state = "";
     page.on("pageerror", (e) => wrong.push(`${state}: ${e}`));
     page.on("console", (m) => { if (m.type() === "error" && !m.location().url.endsWith("favicon.ico")) wrong.push(`${state}: ${m.text()} ${m.location().url}`); });
-    const open = async (/** @type {string} */ query) => {
-      await page.goto(`${stage.page}test-view/gallery.html${query}`);
-      await page.locator("body[data-ready]").waitFor();
-    };
-    await open("");
+    await page.goto(`${stage.page}test-view/gallery.html`);
+    await page.locator("body[data-ready]").waitFor();
+    await page.addScriptTag({ path: axe });
     states = await page.evaluate("states");
     while (next < states.length) {
       state = states[next++];
       await page.setViewportSize({ width: 1280, height: 800 });
-      await open(`?state=${state}`);
+      await page.evaluate((s) => /** @type {any} */ (globalThis).show(s), state);
       for (const [shape, width, height, colorScheme] of shapes) {
         await page.setViewportSize({ width, height });
         await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });

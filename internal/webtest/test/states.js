@@ -20,7 +20,7 @@ test("every state: screenshots, and no serious fault of accessibility", { timeou
   /** @type {string[]} */
   let states = [];
   let next = 0;
-  // Two at a time, each with a page of its own.
+  // Two at a time, each on a page of its own, which shows one state after another.
   const work = async () => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", locale: "en", bypassCSP: true });
     const page = await context.newPage();
@@ -33,11 +33,10 @@ test("every state: screenshots, and no serious fault of accessibility", { timeou
     states = await page.evaluate("states");
     while (next < states.length) {
       state = states[next++];
-      await page.setViewportSize({ width: 1280, height: 800 });
-      await page.evaluate((s) => /** @type {any} */ (globalThis).show(s), state);
       for (const [shape, width, height, colorScheme] of shapes) {
         await page.setViewportSize({ width, height });
         await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        if (shape === "desktop") await page.evaluate((s) => /** @type {any} */ (globalThis).show(s), state);
         await page.evaluate(async () => { // colours glide
           await new Promise(requestAnimationFrame);
           for (const a of document.getAnimations()) if (a.effect?.getComputedTiming().endTime !== Infinity) a.finish();

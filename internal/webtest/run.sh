@@ -21,9 +21,8 @@ if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
 fi
 
 unit() {
-	for dir in . "$root"/hooks/webview/client "$root"/hooks/webview/view "$root"/examples/game-server/page; do
-		node node_modules/typescript/bin/tsc -p "$dir"
-	done
+	printf '%s\n' . "$root"/hooks/webview/client "$root"/hooks/webview/view "$root"/examples/game-server/page |
+		xargs -P 2 -I {} node node_modules/typescript/bin/tsc -p {}
 	# shellcheck disable=SC2046
 	node --test --test-reporter=dot unit/*.test.js $(find "$root"/hooks/webview -name '*.test.js')
 }

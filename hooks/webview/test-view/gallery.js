@@ -1,9 +1,11 @@
 // Every state of the view, without a server: gallery.html?state=ringing-video&theme=dark&lang=zh.
-// The states are the keys of states; `window.states` has them for a test.
+// The states are the keys of states; `window.states` has them for a test, and
+// `window.show(state)` shows another in a view of its own.
 import { whyUnsupported } from "../client/support.js";
 import { View } from "../view/view.js";
 
 const asked = new URLSearchParams(location.search);
+let state = "";
 
 const people = [
   ["bob", "Bob Harris"], ["carol", "Carol Núñez"], ["dave", "Dave"], ["erin", "Erin O’Neil"], ["frank", "Frank"],
@@ -54,7 +56,7 @@ class Stub {
     for (const name of ["call", "groupCall", "accept", "reject", "ignore", "hangup", "inviteUser", "switchMedia", "setMicMute", "setSpeakerMute", "openCamera", "closeCamera",
       "startScreenShare", "stopScreenShare", "setMicrophone", "setCamera", "setSpeaker", "stopRemoteView", "stopLocalPreview", "resumeSound", "destroy"]) this[name] = does(name);
   }
-  async recentCalls() { return asked.get("state") === "idle-empty" ? { records: [] } : { records, next: "5" }; }
+  async recentCalls() { return state === "idle-empty" ? { records: [] } : { records, next: "5" }; }
   async userInfo(userID) { return { userID, nick: nick[userID] ?? "" }; }
   async devices() {
     return { microphones: [{ deviceId: "default", label: "Built-in microphone" }, { deviceId: "u", label: "USB headset" }], cameras: [{ deviceId: "c", label: "Front camera" }], speakers: [{ deviceId: "default", label: "Built-in speakers" }] };
@@ -125,10 +127,23 @@ function end(v, call, reason, durationMS) {
 }
 
 const host = /** @type {HTMLElement} */ (document.getElementById("earshot"));
-const client = new Stub();
-const view = new View(host, { contacts: async () => (asked.get("state") === "idle-empty" ? [] : contacts), language: asked.get("lang") ?? "en", theme: asked.get("theme") ?? "" });
-view.use(client);
-await new Promise((r) => setTimeout(r, 50));
-await states[asked.get("state") ?? "idle"]?.(view, view.root, client);
-Object.assign(window, { states: Object.keys(states), client, view });
+const { WebTransport } = globalThis;
+let view;
+
+/** Shows a state in the place of the one before. */
+async function show(name) {
+  view?.remove();
+  Object.assign(globalThis, { WebTransport });
+  state = name;
+  const client = new Stub();
+  const empty = name === "idle-empty";
+  view = new View(host, { contacts: async () => (empty ? [] : contacts), language: asked.get("lang") ?? "en", theme: asked.get("theme") ?? "" });
+  view.use(client);
+  await new Promise((r) => setTimeout(r, 50));
+  await states[name](view, view.root, client);
+  Object.assign(window, { client, view });
+}
+
+await show(asked.get("state") in states ? asked.get("state") : "idle");
+Object.assign(window, { states: Object.keys(states), show });
 document.body.dataset.ready = "true";

@@ -217,6 +217,11 @@ export class Person {
     await until(async () => !(await this.page.locator(this.#picture(user)).isVisible()), `${this.user} to see nothing of ${user}`);
   }
 
+  /** Waits for words that stand for some seconds only, from before what brings them. @param {string} text @param {() => Promise<unknown>} act @param {number} [timeout] */
+  async readsOn(text, act, timeout) {
+    await Promise.all([this.reads(text, timeout), act()]);
+  }
+
   /** Clicks a button by its words. @param {string | RegExp} name */
   async click(name) {
     await this.page.getByRole("button", { name, exact: typeof name === "string" }).click({ timeout: 25_000 });

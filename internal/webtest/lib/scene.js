@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { launch } from "./browser.js";
-import { GoPerson, Person } from "./people.js";
+import { GoPerson, Person, until } from "./people.js";
 import { Stage } from "./stage.js";
 
 /** @type {import("playwright-core").Browser} */
@@ -12,7 +12,8 @@ export let browser;
 export let stage;
 
 before(async () => {
-  [browser, stage] = await Promise.all([launch(), Stage.start({ relay: true })]);
+  stage = await Stage.start({ relay: true });
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();
@@ -61,7 +62,7 @@ export class Scene {
  * @param {(s: Scene) => Promise<void>} play
  * @param {number} [timeout]
  */
-export function scene(name, play, timeout = 180_000) {
+export function scene(name, play, timeout = 300_000) {
   test(name, { timeout }, async () => {
     const s = new Scene();
     try {
@@ -87,16 +88,16 @@ export async function inOrder(p, want) {
 }
 
 /**
- * One comes before another.
+ * One comes before another: waits for all of them.
  * @param {Person | GoPerson} p
  * @param {...string} want
  */
 export async function oneAfterAnother(p, ...want) {
-  const told = await p.told();
-  let at = -1;
-  for (const w of want) {
-    const next = told.indexOf(w, at + 1);
-    assert.ok(next >= 0, `${p.user}: ${w} does not come after what is before it in ${want.join("; ")}: ${told.join("; ")}`);
-    at = next;
-  }
+  /** @type {string[]} */
+  let told = [];
+  await until(async () => {
+    told = await p.told();
+    let at = -1;
+    return want.every((w) => (at = told.indexOf(w, at + 1)) >= 0);
+  }, () => `${p.user} to be told ${want.join("; ")}, one after another, had ${told.join("; ")}`);
 }

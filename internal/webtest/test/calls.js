@@ -17,12 +17,15 @@ scene("two pages see and hear each other, and all that can be done in a call", a
     await oneAfterAnother(p, `onUserEnter ${other}`, `onUserVideoAvailable ${other} true`, `onFirstVideoFrame ${other} 320 240`);
     await oneAfterAnother(p, `onUserEnter ${other}`, `onUserAudioAvailable ${other} true`);
   }
-  const volumes = await until(() => alice.page.evaluate(() => {
-    const [list, total] = globalThis.bare.last.onUserVoiceVolume ?? [[], 0];
-    return list.length === 2 && { users: list.map((/** @type {any} */ v) => v.userID).sort().join(), total };
-  }), "the volumes of both");
-  assert.equal(volumes.users, "alice,bob");
-  assert.ok(volumes.total > 50 && volumes.total < 90, `a sine of -18 dBov has a volume of 74, not ${volumes.total}`);
+  /** @type {any} */
+  let volumes;
+  await until(async () => {
+    volumes = await alice.page.evaluate(() => {
+      const [list, total] = globalThis.bare.last.onUserVoiceVolume ?? [[], 0];
+      return { users: list.map((/** @type {any} */ v) => v.userID).sort().join(), total };
+    });
+    return volumes.users === "alice,bob" && volumes.total > 50 && volumes.total < 90;
+  }, () => `the volumes of both: a sine of -18 dBov has one of 74, there is ${JSON.stringify(volumes)}`);
 
   // Mute.
   await alice.do("setMicMute", true);
@@ -209,11 +212,26 @@ scene("a picture that cannot be decoded: a key frame comes, and it goes on", asy
   await bob.sees("alice");
   const of = async () => (await bob.do("stats")).media.video[0];
   assert.equal((await of()).decodeErrors, 0);
-  await alice.page.evaluate(() => new BroadcastChannel("break").postMessage(0));
-  const failed = await until(async () => { const now = await of(); return now.decodeErrors > 0 && now; }, "the decoder to fail");
+  let spoilt = 0;
+  const broken = async () => (spoilt = await alice.page.evaluate("broken"));
+  await alice.page.evaluate(() => {
+    const channel = new BroadcastChannel("break");
+    Object.assign(globalThis, { broken: 0, spoil: () => channel.postMessage(0) });
+    channel.onmessage = () => { /** @type {any} */ (globalThis).broken++; };
+  });
+  // One that is broken need not be decoded: where the line or a machine is slow, the
+  // server leaves out every other picture, and those that refer to a lost one are
+  // dropped. Then it is another's turn.
+  const failed = await until(async () => {
+    const before = await broken();
+    await alice.page.evaluate("spoil()");
+    await until(async () => (await broken()) > before, "a picture to be broken");
+    return until(async () => { const now = await of(); return now.decodeErrors > 0 && now; }, "", 2000).catch(() => null);
+  }, () => `the decoder to fail, ${spoilt} pictures were broken`);
   await until(async () => (await of()).drawn > failed.drawn + 10, "pictures that come after it");
   await bob.sees("alice");
-  assert.equal((await of()).decodeErrors, 1);
+  const errors = (await of()).decodeErrors;
+  assert.ok(errors >= 1 && errors <= spoilt, `the decoder failed ${errors} times, ${spoilt} pictures were broken`);
   await bob.hears("alice");
 });
 
@@ -252,6 +270,7 @@ scene("enableCustomViewRoute, from the page and from the server", async (s) => {
   await stage.ask("route", { user: "alice", custom: true });
   try {
     await alice.forget();
+    await until(async () => (await bob.told()).filter((e) => e.startsWith("onCallEnd")).length === 2, "bob to be told of the end of both calls");
     await bob.do("call", { to: ["alice"] });
     await alice.waitFor("onInvited bob");
     await alice.do("accept");

@@ -6,7 +6,7 @@ import { until } from "../lib/people.js";
 scene("another loudspeaker, the whole screen, and the small picture elsewhere", async (s) => {
   const [alice, bob] = await Promise.all([s.view("alice", { context: { permissions: ["microphone"] } }), s.go("bob", { answer: true })]);
   await alice.click("Video call to bob");
-  await alice.sees("alice");
+  await Promise.all([alice.sees("alice"), alice.hears("bob")]);
 
   // By the pointer, and no further than the call's edge; by the keys.
   const small = alice.page.locator(".es-pip");
@@ -15,7 +15,13 @@ scene("another loudspeaker, the whole screen, and the small picture elsewhere", 
     const now = await box();
     return Math.round(now.x) === Math.round(x) && Math.round(now.y) === Math.round(y);
   }, `the small picture at ${x}, ${y}`);
-  const from = await box();
+  let from = await box();
+  await until(async () => { // it stands still
+    const now = await box();
+    const stands = ["x", "y", "width", "height"].every((k) => /** @type {any} */ (now)[k] === /** @type {any} */ (from)[k]);
+    from = now;
+    return stands;
+  }, "the small picture to stand still");
   const [x, y] = [from.x + from.width / 2, from.y + from.height / 2];
   await alice.page.mouse.move(x, y);
   await alice.page.mouse.down();
@@ -68,8 +74,8 @@ scene("a bell of the page's own", async (s) => {
   }, credentials);
   const bells = () => alice.page.evaluate("bells.map((b) => ({ path: new URL(b.src).pathname, plays: !b.paused && b.currentTime > 0, loop: b.loop }))");
   await bob.do("call", { to: ["alice"] });
-  await until(async () => (await bells())[0]?.plays, "the bell");
-  assert.deepEqual(await bells(), [{ path: "/bell.wav", plays: true, loop: true }]);
+  const [rings, ...more] = await until(async () => { const now = await bells(); return now[0]?.plays && now; }, "the bell");
+  assert.deepEqual([rings, more], [{ path: "/bell.wav", plays: true, loop: true }, []]);
   await bob.do("hangup");
   await until(async () => (await bells()).every((/** @type {any} */ b) => !b.plays), "the bell to be still");
   await alice.page.evaluate("view.enableMuteMode(true)");

@@ -1,18 +1,18 @@
 // examples/custom-web-view, as a reader of the documentation runs it.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { test } from "node:test";
 import { browser } from "../lib/scene.js";
-import { Person } from "../lib/people.js";
+import { Person, until } from "../lib/people.js";
 
 test("a view of a page's own", { timeout: 180_000 }, async () => {
   const path = process.env.EARSHOT_EXAMPLE;
   assert.ok(path, "EARSHOT_EXAMPLE is not set: run `make test-web`");
   const program = spawn(path, { env: { ...process.env, ADDR: "127.0.0.1:0" }, stdio: ["ignore", "pipe", "inherit"] });
   try {
-    const [line] = await once(program.stdout, "data");
-    const page = /http:\/\/[^/]+/.exec(String(line))?.[0] + "/";
+    let said = "";
+    program.stdout.on("data", (b) => { said += b; });
+    const page = await until(() => /http:\/\/[^/]+\//.exec(said)?.[0], "the example's page");
     const open = (/** @type {string} */ user) => Person.at(`${page}?user=${user}`, { browser, user, picture: "#mirror canvas" });
     const [alice, bob] = await Promise.all([open("alice"), open("bob")]);
     await alice.click("Call bob");

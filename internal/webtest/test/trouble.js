@@ -1,7 +1,7 @@
 // What goes wrong: the network, the server, devices, the browser.
 import assert from "node:assert/strict";
 import { oneAfterAnother, scene, stage } from "../lib/scene.js";
-import { sleep, until } from "../lib/people.js";
+import { until } from "../lib/people.js";
 
 /** The console's words for a connection that cannot be made, which no page can help. */
 const noConnection = [/Failed to establish a connection/, /ERR_(QUIC|CONNECTION|NETWORK)/, /WebTransport/];
@@ -29,10 +29,10 @@ scene("a bad network: sound and picture come through", async (s) => {
   await bob.waitFor("onInvited alice");
   await bob.do("accept");
   await Promise.all([alice.hears("bob"), bob.hears("alice"), alice.sees("bob"), bob.sees("alice")]);
-  await sleep(2000);
-  const { media } = await alice.do("stats");
-  assert.ok(media.audio[0].packets > 50, `${media.audio[0].packets} packets of sound`);
-  await alice.sees("bob");
+  const of = async () => (await alice.do("stats")).media.audio[0]?.packets ?? 0;
+  const before = await of();
+  await until(async () => (await of()) > before + 50, "a second of sound");
+  await Promise.all([alice.hears("bob"), alice.sees("bob")]);
 });
 
 scene("the server is restarted in the middle of a call", async (s) => {
@@ -70,8 +70,7 @@ scene("the view tells of a lost network, and that it is back", async (s) => {
   await alice.hears("bob");
   await stage.ask("network", { down: true });
   await alice.reads("The connection was lost. Reconnecting…");
-  await stage.ask("network");
-  await alice.reads("The connection is back.", 40_000);
+  await alice.readsOn("The connection is back.", () => stage.ask("network"), 40_000);
   await alice.hears("bob");
   await bob.hears("alice");
 });
@@ -97,15 +96,13 @@ scene("the microphone and the camera are refused", async (s) => {
   await alice.reads("The browser may not use your camera.");
   await alice.hears("bob");
   await bob.hears();
-  await alice.click("Share screen");
-  await alice.reads("The screen is not shared: it was not allowed.");
+  await alice.readsOn("The screen is not shared: it was not allowed.", () => alice.click("Share screen"));
   assert.equal(await alice.page.getByText("That cannot be done now.").count(), 0, "it is said once");
   // The person allows it, and unmutes, as they were told.
   await alice.page.evaluate(() => { globalThis.fake.devices.deny = []; });
   await alice.click("Mute");
-  await alice.click("Unmute");
+  await alice.readsOn("The microphone works again.", () => alice.click("Unmute"));
   await bob.hears("alice");
-  await alice.reads("The microphone works again.");
   await alice.click("Hang up");
   await bob.waitFor("onCallEnd 1");
 });

@@ -1,4 +1,5 @@
-// What goes wrong, and a page of one's own, in a browser beside the others: these wait
-// more than they work.
+// What goes wrong, examples, and every state of the view, in a browser beside the others.
 import "./trouble.js";
 import "./example.js";
+import "./game.js";
+import "./states.js";

@@ -38,8 +38,7 @@ scene("ring, answer, see, hear, mute, hang up: all by clicks", async (s) => {
   await alice.page.locator(".es-mini").waitFor();
   await alice.sees("bob");
   await alice.click("Back to the call");
-  await alice.click("To voice call");
-  await Promise.all([alice, bob].map((p) => p.reads("The call is a voice call now.")));
+  await Promise.all([...[alice, bob].map((p) => p.reads("The call is a voice call now.")), alice.click("To voice call")]);
   await alice.seesNothingOf("bob");
   await bob.hears("alice");
 
@@ -149,8 +148,7 @@ scene("a group is chosen and called, and one more is invited", async (s) => {
   await alice.click("Invite 1");
   await Promise.all([alice.hears("bob", "carol", "dave"), go[2].hears("alice", "bob", "carol")]);
   await alice.reads("Group call, 4 people");
-  await go[0].do("hangup");
-  await alice.reads("bob left.");
+  await alice.readsOn("bob left.", () => go[0].do("hangup"));
   await alice.hears("carol", "dave");
   await alice.click("Hang up");
   await alice.reads("It lasted ");

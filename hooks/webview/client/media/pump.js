@@ -17,8 +17,13 @@ export function pump(readable, each) {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
-        if (!stopped) each(value);
-        else {
+        if (!stopped) {
+          try {
+            each(value);
+          } catch { // a codec was closed; it says so itself
+            value.close();
+          }
+        } else {
           value.close();
           await reader.cancel();
         }

@@ -216,9 +216,16 @@ export class VideoSender {
     this.inAt[this.stats.captured & 15] = now;
     for (const s of this.sizes) {
       if (s.rate === 0) continue;
-      this.setUp(s, now);
-      if (!s.encoder) return;
-      s.encoder.encode(frame, { keyFrame: key });
+      try {
+        this.setUp(s, now);
+        if (!s.encoder) return;
+        s.encoder.encode(frame, { keyFrame: key });
+      } catch (e) { // the browser closes an encoder at any time
+        const encoder = s.encoder;
+        if (encoder) this.fail(s, encoder, /** @type {DOMException} */ (e));
+        if (encoder && encoder.state !== "closed") encoder.close();
+        return;
+      }
     }
     if (key) {
       this.wantKey = false;

@@ -93,6 +93,7 @@ class FakeVideoEncoder extends Codec {
    * @param {{keyFrame: boolean}} o
    */
   encode(frame, o) {
+    if (this.state === "closed") throw new Error("the encoder is closed");
     const data = new Uint8Array(this.size).fill(this.n++ & 255);
     if (o.keyFrame) data.set([0x10, 0, 0, 0x9d, 1, 0x2a, this.config.width & 255, this.config.width >> 8, this.config.height, 0]);
     else data[0] = 1;

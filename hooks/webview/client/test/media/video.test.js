@@ -105,6 +105,19 @@ test("frames are left out when an encoder or the line does not keep up", () => {
   s.unpublish();
 });
 
+test("an encoder that throws is made anew, and the frame is closed", () => {
+  const { s, film, codecs } = sender();
+  film(2);
+  codecs.FakeVideoEncoder.made[0].state = "closed"; // and its error is still to come
+  let closed = 0;
+  s.input(/** @type {any} */ ({ displayWidth: 640, displayHeight: 360, timestamp: 1_132_000, close: () => closed++ }), 1132);
+  assert.equal(closed, 1);
+  film(10);
+  assert.equal(codecs.FakeVideoEncoder.made.length, 2);
+  assert.equal(s.stats.keyFrames, 2);
+  s.unpublish();
+});
+
 function receiver() {
   /** @type {Uint8Array[]} */
   const asked = [];

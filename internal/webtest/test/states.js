@@ -20,27 +20,23 @@ test("every state: screenshots, and no serious fault of accessibility", { timeou
   /** @type {string[]} */
   let states = [];
   let next = 0;
-  // Two at a time, each with a page of its own.
+  // Two at a time, each on a page of its own, which shows one state after another.
   const work = async () => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", locale: "en", bypassCSP: true });
-    await context.addInitScript({ path: axe });
     const page = await context.newPage();
     let state = "";
     page.on("pageerror", (e) => wrong.push(`${state}: ${e}`));
     page.on("console", (m) => { if (m.type() === "error" && !m.location().url.endsWith("favicon.ico")) wrong.push(`${state}: ${m.text()} ${m.location().url}`); });
-    const open = async (/** @type {string} */ query) => {
-      await page.goto(`${stage.page}test-view/gallery.html${query}`);
-      await page.locator("body[data-ready]").waitFor();
-    };
-    await open("");
+    await page.goto(`${stage.page}test-view/gallery.html`);
+    await page.locator("body[data-ready]").waitFor();
+    await page.addScriptTag({ path: axe });
     states = await page.evaluate("states");
     while (next < states.length) {
       state = states[next++];
-      await page.setViewportSize({ width: 1280, height: 800 });
-      await open(`?state=${state}`);
       for (const [shape, width, height, colorScheme] of shapes) {
         await page.setViewportSize({ width, height });
         await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        if (shape === "desktop") await page.evaluate((s) => /** @type {any} */ (globalThis).show(s), state);
         await page.evaluate(async () => { // colours glide
           await new Promise(requestAnimationFrame);
           for (const a of document.getAnimations()) if (a.effect?.getComputedTiming().endTime !== Infinity) a.finish();

@@ -94,12 +94,11 @@ type ServerConfig struct {
 	// by the levels that clients put into their packets, with what
 	// SetPriorities adds. Default 12.
 	Voices int
-	// BundleWindow is how long the voices in a room of 8 and more that forwards
-	// may wait for one another, so that they leave as one datagram for each
-	// receiver, which costs a server much less: 1 to 5 ms. They leave as
-	// soon as all have come who sent one a frame before, and talkers' frames are
-	// steered, so that they seldom wait so long; so they do in a world. Negative is not
-	// at all (in a world, 1 ms). Default 5 ms.
+	// BundleWindow is how long the voices of a world, or of a room of 8 and more that
+	// forwards, may wait for one another, so that they leave as one datagram for each
+	// receiver, which costs a server much less. They leave as soon as all have come
+	// who sent one a frame before, and talkers' frames are steered, so that they seldom
+	// wait so long. 1 to 5 ms; negative is not at all (in a world, 1 ms). Default 5 ms.
 	BundleWindow time.Duration
 	// TrustLevels takes the level that clients put into their packets (RFC 6464)
 	// for how loud they are. Default off.

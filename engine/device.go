@@ -178,13 +178,13 @@ func (d *device) attach(c *conn, w signal.Welcome, last uint64) (old *conn, err 
 		return nil, err
 	}
 	old, d.conn = d.conn, c
+	d.session.Store(&c.out.sess)
 	c.out.enqueue(frame)
 	for _, e := range d.outbox {
 		if e.n > last {
 			c.out.enqueue(e.frame)
 		}
 	}
-	d.session.Store(&c.out.sess)
 	return old, nil
 }
 
@@ -258,9 +258,9 @@ func (s *Server) signIn(c *conn, userID string, expires time.Time) *hooks.Refusa
 	}
 	c.device = d
 	s.meters.signIns.Add(1)
-	_, err := d.attach(c, s.welcome(d, false), 0)
 	s.observe(hooks.Event{Kind: hooks.EventSignedIn, UserID: userID, Device: d.id})
-	s.ringOn(d)
+	s.ringOn(d) // before the client knows, and acts on it
+	_, err := d.attach(c, s.welcome(d, false), 0)
 	s.mu.Unlock()
 	s.listenRTCP(d, c.out.sess)
 	for _, old := range kicked {

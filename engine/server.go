@@ -97,9 +97,9 @@ type ServerConfig struct {
 	// BundleWindow is how long the voices in a room of 8 and more that forwards
 	// may wait for one another, so that they leave as one datagram for each
 	// receiver, which costs a server much less: 1, 2, 2.5, 4 or 5 ms. Talkers'
-	// frames are steered, so that they seldom wait so long. In a world they wait
-	// until no other has come for a quarter of it, and so long at most. Negative is
-	// not at all (in a world, 1 ms). Default 5 ms.
+	// frames are steered, so that they seldom wait so long. In a world they leave as
+	// soon as all have come who sent one a frame before. Negative is not at all (in a
+	// world, 1 ms). Default 5 ms.
 	BundleWindow time.Duration
 	// TrustLevels takes the level that clients put into their packets (RFC 6464)
 	// for how loud they are. Default off.

@@ -11,13 +11,13 @@ import (
 	"github.com/earshotrtc/earshot/hooks"
 )
 
-// A world's voices are collected until none has come for a while, or the first of
-// them has waited for a window's length. Then each player is sent those that they
-// hear, as one batch. Talkers are steered to one moment (see steer), but come later
-// the more they are; a window that begins with them, wherever that is, has them all.
-// A packet is stored once: what is a receiver's own in it, the number, the
-// marker, gain and pan, is written into a worker's copy of the batch just before it
-// is copied to their session; see worldsend.go.
+// A world's voices are collected until all have come who are expected, or the first
+// of them has waited for a window's length; see worldbatch.go. Then each player is
+// sent those that they hear, as one batch. Talkers are steered to one moment (see
+// steer), but come later the more they are; a window that begins with them, wherever
+// that is, has them all. What is a receiver's own in a packet, the number, the marker,
+// gain and pan, is written into a worker's copy of the batch just before it is copied
+// to their session; see worldsend.go.
 
 const (
 	// spaceExtension is the identifier of the header extension with gain and pan.
@@ -25,44 +25,7 @@ const (
 	// talkTime is for how long after their last packet a player counts as
 	// talking.
 	talkTime = 300 * time.Millisecond
-
-	// quietShare is the share of a window after which nothing more is expected.
-	quietShare = 4
-	// tickSlack is by how much a tick may come early for what waits.
-	tickSlack = 100 * time.Microsecond
-
-	worldPackets = 4096
-	worldBytes   = 1 << 20
 )
-
-// worldBatch is what a world's talkers have sent since the last tick.
-type worldBatch struct {
-	mu    sync.Mutex
-	held  []spoken
-	bytes []byte
-	first []int32 // by audience.ID: 1 + the index of their first packet, or 0
-
-	// The tick's own: what it took.
-	spare worldTaken
-}
-
-type worldTaken struct {
-	held  []spoken
-	bytes []byte
-	first []int32
-}
-
-// spoken is a packet that waits: bytes[from:to] of its batch.
-type spoken struct {
-	m        *member
-	t        *track
-	from, to int32
-	space    int32 // where gain and pan are
-	next     int32 // 1 + the index of the same talker's next packet, or 0
-	seq      uint16
-	marker   bool
-	arrival  time.Time
-}
 
 type worldCounters struct {
 	workedOut, packets, batches atomic.Uint64
@@ -136,80 +99,12 @@ func (w *World) hold(t *track, n int, arrival time.Time) {
 		return
 	}
 
-	b := &w.batch
-	b.mu.Lock()
-	if len(b.held) >= worldPackets || len(b.bytes)+n > worldBytes {
-		b.mu.Unlock()
+	switch at, ok := w.batch.add(t, n, arrival, w.wait); {
+	case !ok:
 		w.stats.full.Add(1)
-		return
+	case !at.IsZero():
+		w.tick.by(at)
 	}
-	for int(m.id) >= len(b.first) {
-		b.first = append(b.first, 0)
-	}
-	s := spoken{m: m, t: t, from: int32(len(b.bytes)), seq: t.header.SequenceNumber, marker: t.header.Marker, arrival: arrival}
-	// The fixed header, RFC 8285 section 4.2 one-byte extensions, the payload: see
-	// payloadOf.
-	b.bytes = append(b.bytes, t.buf[:fixedHeader]...)
-	b.bytes[s.from] |= 1 << 4
-	if t.level.tells {
-		b.bytes = append(b.bytes, 0xBE, 0xDE, 0, 2, levelExtension<<4, t.level.told, spaceExtension<<4|1, 0, 0, 0, 0, 0)
-		s.space = s.from + fixedHeader + 4 + 3
-	} else {
-		b.bytes = append(b.bytes, 0xBE, 0xDE, 0, 1, spaceExtension<<4|1, 0, 0, 0)
-		s.space = s.from + fixedHeader + 4 + 1
-	}
-	b.bytes = append(b.bytes, t.buf[t.payload:n]...)
-	s.to = int32(len(b.bytes))
-	b.held = append(b.held, s)
-	if at := &b.first[m.id]; *at == 0 {
-		*at = int32(len(b.held))
-	} else { // few: at most some in a window
-		last := *at - 1
-		for b.held[last].next != 0 {
-			last = b.held[last].next - 1
-		}
-		b.held[last].next = int32(len(b.held))
-	}
-	first := len(b.held) == 1
-	b.mu.Unlock()
-	if first {
-		w.tick.by(arrival.Add(w.wait / quietShare))
-	}
-}
-
-// take takes out what was collected, if it has waited long enough. Else it returns
-// when it will have, if there is something.
-func (b *worldBatch) take(now time.Time, wait time.Duration) (out worldTaken, later time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.held) == 0 {
-		return out, later
-	}
-	later = b.held[len(b.held)-1].arrival.Add(wait / quietShare)
-	if last := b.held[0].arrival.Add(wait); last.Before(later) {
-		later = last
-	}
-	if later.Sub(now) > tickSlack {
-		return out, later
-	}
-	out = worldTaken{b.held, b.bytes, b.first}
-	b.held, b.bytes, b.first = b.spare.held[:0], b.spare.bytes[:0], b.spare.first
-	b.spare = worldTaken{}
-	return out, time.Time{}
-}
-
-// done gives back what take gave.
-func (b *worldBatch) done(t worldTaken) {
-	if len(t.held) == 0 {
-		return
-	}
-	for i := range t.held {
-		t.first[t.held[i].m.id] = 0
-	}
-	clear(t.held)
-	b.mu.Lock()
-	b.spare = t
-	b.mu.Unlock()
 }
 
 // run is a tick. It rests while nobody talks.

@@ -32,12 +32,13 @@ WITHOUT_RACE = Alloc|IsSmall|Conformance|BadPlugins|BadNetwork|Lines?Up
 
 # Opus in Go is not instrumented: it, too, only calculates. `make lint` vets.
 # Each benchmark runs once, lest it rot, but for those that are long and much like
-# others; of none is more asked than that it works.
+# others or tests (BadReceivers is bench/load's TestRun/bad, twice); of none is more
+# asked than that it works. Packages without any are not linked for it.
 test: deps
 	$(GO) test -race -vet=off -shuffle=on -gcflags=github.com/pion/opus/...=-race=false $$($(GO) list ./... | grep -vE '/(codec|effects)(/|$$)')
 	$(GO) test -vet=off -shuffle=on $(ALONE) $(CALCULATES)
 	$(GO) test -vet=off -shuffle=on -run '$(WITHOUT_RACE)' $$(grep -lrE --include=*_test.go 'func Test\w*($(WITHOUT_RACE))' bench/network engine hooks/hookstest hooks/record mixer/bridge transport | xargs -n 1 dirname | sort -u | sed 's,^,./,')
-	$(GO) test -vet=off -run '^$$' -bench . -skip 'ServerDelay/window|Participants|MouthToEar/mix|Agreement|NetworkChange' -benchtime 1x ./bench ./engine/...
+	$(GO) test -vet=off -run '^$$' -bench . -skip 'ServerDelay/window|BadReceivers|Participants|MouthToEar/mix|Agreement|NetworkChange' -benchtime 1x $$(grep -lr --include=*_test.go '^func Benchmark' bench/*_test.go engine | xargs -n 1 dirname | sort -u | sed 's,^,./,')
 	CGO_ENABLED=0 $(GO) build ./...
 	cd examples/nakama-module && $(GO) vet ./... && $(GO) test -vet=off ./...
 	@$(MAKE) --no-print-directory test-web

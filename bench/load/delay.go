@@ -20,8 +20,14 @@ type Delays struct {
 // has the only clock. Any goroutine may use it.
 type delayMeter struct {
 	start  time.Time
-	counts [1_000_000]atomic.Uint32
+	counts [1_000 * perPage]atomic.Uint32
+	// used are the milliseconds of which something was counted: most are not, and
+	// under the race detector each atomic that is touched costs it 2 kB.
+	used [1_000]atomic.Bool
 }
+
+// perPage is how many counts are in a millisecond.
+const perPage = 1_000
 
 func newDelayMeter() *delayMeter { return &delayMeter{start: time.Now()} }
 
@@ -45,29 +51,51 @@ func (m *delayMeter) stamp(packet []byte, place int) {
 func (m *delayMeter) note(packet []byte, place int) {
 	if len(packet) >= stampedLen {
 		d := time.Since(m.start) - time.Duration(binary.BigEndian.Uint64(packet[place:]))
-		m.counts[min(max(int(d/time.Microsecond), 0), len(m.counts)-1)].Add(1)
+		i := min(max(int(d/time.Microsecond), 0), len(m.counts)-1)
+		m.counts[i].Add(1)
+		if used := &m.used[i/perPage]; !used.Load() {
+			used.Store(true)
+		}
 	}
 }
 
-// reset forgets what was counted.
+// reset forgets what was counted. What is noted meanwhile is forgotten or marked
+// as used again.
 func (m *delayMeter) reset() {
-	for i := range m.counts {
-		m.counts[i].Store(0)
+	for page := range m.used {
+		if m.used[page].Swap(false) {
+			for i := range perPage {
+				m.counts[page*perPage+i].Store(0)
+			}
+		}
+	}
+}
+
+// each calls f with each microsecond that was counted and how often, in order,
+// until it returns false.
+func (m *delayMeter) each(f func(d time.Duration, n int64) bool) {
+	for page := range m.used {
+		if !m.used[page].Load() {
+			continue
+		}
+		for i := page * perPage; i < (page+1)*perPage; i++ {
+			if n := m.counts[i].Load(); n > 0 && !f(time.Duration(i)*time.Microsecond, int64(n)) {
+				return
+			}
+		}
 	}
 }
 
 func (m *delayMeter) delays() (d Delays) {
-	for i := range m.counts {
-		d.N += int64(m.counts[i].Load())
-	}
-	at := func(q float64) time.Duration {
+	m.each(func(_ time.Duration, n int64) bool { d.N += n; return true })
+	at := func(q float64) (delay time.Duration) {
 		left := int64(q * float64(d.N))
-		for i := range m.counts {
-			if left -= int64(m.counts[i].Load()); left < 0 {
-				return time.Duration(i) * time.Microsecond
-			}
-		}
-		return 0
+		m.each(func(at time.Duration, n int64) bool {
+			delay = at
+			left -= n
+			return left >= 0
+		})
+		return delay
 	}
 	d.P50, d.P99 = at(0.5), at(0.99)
 	return d

@@ -247,7 +247,7 @@ func worldBench(b *testing.B, players int, quic bool) {
 			}
 		})
 	}
-	runtime.GC()                // what signing in left, and the row before
+	runtime.GC()                                       // what signing in left, and the row before
 	time.Sleep(time.Duration(2+seconds) * time.Second) // talkers are steered meanwhile, some twice
 	for b.Loop() {
 		before := w.Stats()

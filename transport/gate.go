@@ -26,7 +26,7 @@ import "time"
 // until nothing is struck off for staleAfter although the peer is heard, when
 // the list is forgotten.
 //
-// A gate is used by the writer goroutine alone.
+// A gate is used by who writes alone.
 type gate struct {
 	entries [gateLimit]gateEntry // a ring
 	first   int

@@ -77,7 +77,7 @@ func (p *Packet) buffer() *buffer {
 	return b
 }
 
-// enqueue moves a list's buffers to the queue, and wakes the writer once.
+// enqueue moves a list's buffers to the queue, and sees that they are written.
 func (s *session) enqueue(list *fifo) error {
 	if list.n == 0 {
 		return nil
@@ -105,9 +105,33 @@ func (s *session) enqueue(list *fifo) error {
 		b.release()
 	}
 	if wake {
-		s.wakeWriter()
+		s.writeNow()
 	}
 	return nil
+}
+
+// writeNow writes what is in the queue, if the backend does not block, which it does
+// not behind a gate: that saves the switch to another goroutine for each datagram. It
+// is called when the writer sleeps; what is not soon done is left to it.
+func (s *session) writeNow() {
+	const soon = 4 // datagrams
+	if s.gate == nil || !s.writing.TryLock() {
+		s.wakeWriter()
+		return
+	}
+	wake := true
+	for range soon {
+		b, blocked := s.next()
+		if b == nil {
+			wake = blocked
+			break
+		}
+		s.transmit(b)
+	}
+	s.writing.Unlock()
+	if wake {
+		s.wakeWriter()
+	}
 }
 
 func (s *session) Waiting(c Class) (packets int, deadline time.Time) {
@@ -132,18 +156,22 @@ func (s *session) wakeWriter() {
 	}
 }
 
-// writeLoop is the one goroutine that hands datagrams to the backend.
+// writeLoop hands to the backend what writeNow does not.
 func (s *session) writeLoop() {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
 	delay := firstLook
 	for {
+		s.writing.Lock()
 		b, blocked := s.next()
+		if b != nil {
+			s.transmit(b)
+		}
+		s.writing.Unlock()
 		switch {
 		case b != nil:
 			delay = firstLook
-			s.transmit(b)
 			if s.ended() {
 				return
 			}

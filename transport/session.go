@@ -37,12 +37,14 @@ type session struct {
 
 	control control
 
-	// Sending.
+	// Sending. Who writes holds writing, from taking a datagram out of the queue
+	// until the backend has it.
+	writing  sync.Mutex
 	qmu      sync.Mutex
 	queue    sendQueue
-	sleeping bool // the writer waits on wake
+	sleeping bool // nobody writes, and the writer waits on wake
 	wake     chan struct{}
-	gate     *gate // nil: not needed; the writer's alone
+	gate     *gate // nil: not needed; guarded by writing
 	bundles  atomic.Bool
 	large    atomic.Int32
 

@@ -38,6 +38,9 @@ type gate struct {
 	paid         bool      // the first entry's bytes went out: see look
 	lastStruck   time.Time
 	heardAtStart uint64 // packetsReceived when the list last moved
+	// forgotten is how many datagrams may be in quic-go's queue that are not on
+	// the list: while there are any, handing one over may block.
+	forgotten int
 
 	// While the path's queue is long video is paced: see pace.
 	lastLook  time.Time
@@ -104,6 +107,7 @@ func (g *gate) look(now time.Time, s linkStats) {
 	g.pace(now, s)
 	dp, db := s.packetsSent-g.seen.packetsSent, s.bytesSent-g.seen.bytesSent
 	g.seen = s
+	g.forgotten -= int(min(dp, uint64(g.forgotten)))
 	if g.repair && (dp > 0 && g.video == 0 || now.After(g.repairUntil)) {
 		g.repair = false
 	}
@@ -124,7 +128,7 @@ func (g *gate) look(now time.Time, s linkStats) {
 		g.lastStruck, g.heardAtStart = now, s.packetsReceived
 	}
 	if now.Sub(g.lastStruck) > staleAfter+4*s.rtt && s.packetsReceived != g.heardAtStart {
-		for g.n > 0 {
+		for ; g.n > 0; g.forgotten++ {
 			g.strike()
 		}
 	}

@@ -212,20 +212,27 @@ func TestHostileUnknownFlows(t *testing.T) {
 	}
 }
 
-// TestHostileStreamsHeldOpen opens all streams it may and leaves them there.
+// TestHostileStreamsHeldOpen opens all streams it may and leaves them there. Those
+// that too many wait for are stopped, and others may take their place.
 func TestHostileStreamsHeldOpen(t *testing.T) {
 	p := hostile(t)
-	n := 0
-	for {
+	var all []*quic.SendStream
+	for len(all) < 2000 {
 		st, err := p.OpenUniStream()
 		if err != nil {
 			break
 		}
 		st.Write([]byte{1, 100})
-		n++
+		all = append(all, st)
 	}
-	if n != 64 {
-		t.Errorf("%d streams are granted, want 64", n)
+	open := 0
+	for _, st := range all {
+		if st.Context().Err() == nil {
+			open++
+		}
+	}
+	if len(all) < 64 || open > 64 {
+		t.Errorf("%d streams are granted, of which %d are open, want 64 at most", len(all), open)
 	}
 	p.session.HandleFlow(1, func([]byte, time.Time) {})
 	p.session.Close() // ends them all: Close waits for their goroutines

@@ -121,6 +121,9 @@ func (s *session) writeNow() {
 	}
 	wake := true
 	for range soon {
+		if s.gate.forgotten > 0 {
+			break
+		}
 		b, blocked := s.next()
 		if b == nil {
 			wake = blocked

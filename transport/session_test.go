@@ -18,6 +18,10 @@ type fakeLink struct {
 	sent    atomic.Uint64
 	bytes   atomic.Uint64
 	receive chan []byte
+	heard   atomic.Uint64
+	queue   chan struct{} // if not nil, what is handed over waits in it as in quic-go's
+	never   uint64        // the goroutine that must not wait for it to have room
+	waited  bool          // and did
 	hold    chan struct{} // if not nil, sendDatagram waits on it
 	done    chan struct{}
 	taken   chan struct{} // if not nil, receives with each datagram
@@ -32,6 +36,23 @@ func (f *fakeLink) sendDatagram(b []byte) error {
 	if f.hold != nil {
 		select {
 		case <-f.hold:
+		case <-f.done:
+			return &endError{net.ErrClosed}
+		}
+	}
+	if f.queue != nil {
+		select {
+		case f.queue <- struct{}{}:
+			return nil
+		default:
+		}
+		if goroutineID() == f.never {
+			f.waited = true
+			return nil
+		}
+		select {
+		case f.queue <- struct{}{}:
+			return nil
 		case <-f.done:
 			return &endError{net.ErrClosed}
 		}
@@ -62,7 +83,7 @@ func (f *fakeLink) acceptBidi(ctx context.Context) (bidiStream, error) { return 
 func (f *fakeLink) wait(ctx context.Context) error                     { <-ctx.Done(); return ctx.Err() }
 func (f *fakeLink) queues() bool                                       { return f.gated }
 func (f *fakeLink) stats() linkStats {
-	return linkStats{packetsSent: f.sent.Load(), bytesSent: f.bytes.Load(), cwnd: 40960, rtt: time.Millisecond, minRTT: time.Millisecond}
+	return linkStats{packetsSent: f.sent.Load(), bytesSent: f.bytes.Load(), packetsReceived: f.heard.Load(), cwnd: 40960, rtt: time.Millisecond, minRTT: time.Millisecond}
 }
 func (f *fakeLink) protocol() string        { return "fake" }
 func (f *fakeLink) localAddr() net.Addr     { return pipeAddr("local") }
@@ -76,7 +97,7 @@ func TestWriterAllocatesNothing(t *testing.T) {
 	}
 	link := newFakeLink()
 	link.gated = true
-	link.taken = make(chan struct{})
+	link.taken = make(chan struct{}, 1)
 	s := newSession(link, SessionConfig{}, false, nil)
 	s.start(t.Context())
 	defer s.Close()
@@ -110,6 +131,46 @@ func TestReaderAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("a packet received makes %v allocations", n)
 	}
+}
+
+// A connection that sends nothing although its peer is heard, as when all is lost one
+// way, fills quic-go's queue in the end. That is the writer's to wait for.
+func TestSendNeverBlocksOnAQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		link := newFakeLink()
+		link.gated = true
+		link.queue = make(chan struct{}, 32)
+		link.never = goroutineID()
+		s := newSession(link, SessionConfig{}, false, nil)
+		s.start(t.Context())
+		for i := range 5000 { // more often than the writer looks
+			if err := s.Send(Packet{Flow: 1, Payload: make([]byte, 50), Deadline: time.Now().Add(200 * time.Millisecond)}); err != nil {
+				t.Fatal(err)
+			}
+			if link.waited {
+				t.Fatalf("Send waits for packet %d to be taken", i)
+			}
+			link.heard.Add(1)
+			time.Sleep(time.Millisecond)
+		}
+		if len(link.queue) != cap(link.queue) {
+			t.Errorf("%d are in its queue, which was to be full", len(link.queue))
+		}
+		// And when they go again, so do others, by themselves.
+		for range 60 {
+			for len(link.queue) > 0 {
+				<-link.queue
+				link.bytes.Add(100)
+				link.sent.Add(1)
+			}
+			s.Send(Packet{Flow: 1, Payload: make([]byte, 50), Deadline: time.Now().Add(200 * time.Millisecond)})
+			time.Sleep(20 * time.Millisecond)
+		}
+		if n, _ := s.Waiting(0); n > 0 || s.gate.forgotten > 0 {
+			t.Errorf("%d wait, %d are forgotten", n, s.gate.forgotten)
+		}
+		s.Close()
+	})
 }
 
 func TestSendNeverBlocks(t *testing.T) {

@@ -20,8 +20,10 @@ export function pump(readable, each) {
         if (!stopped) {
           try {
             each(value);
-          } catch { // a codec was closed; it says so itself
+          } catch (e) {
             value.close();
+            if (!(e instanceof DOMException)) throw e;
+            // The browser has closed a codec, which says so itself.
           }
         } else {
           value.close();

@@ -83,6 +83,7 @@ func (s *session) enqueue(list *fifo) error {
 		return nil
 	}
 	var evicted fifo
+	urgent := list.head.class < NumClasses-1 // video lets control messages go first
 	s.qmu.Lock()
 	if s.ended() {
 		s.qmu.Unlock()
@@ -104,8 +105,11 @@ func (s *session) enqueue(list *fifo) error {
 		s.dropSend(DropQueueFull, b.class)
 		b.release()
 	}
-	if wake {
+	switch {
+	case wake && urgent:
 		s.writeNow()
+	case wake:
+		s.wakeWriter()
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 type backend interface {
 	// sendDatagram hands over one datagram and does not keep b. It may block
 	// while the backend's own queue is full. errTooLarge: the path's datagrams
-	// are smaller than b. Only the writer calls it.
+	// are smaller than b. One goroutine at a time calls it.
 	sendDatagram(b []byte) error
 	// receiveDatagram returns the next datagram, valid until the next call.
 	// Only the reader calls it.
@@ -35,6 +35,9 @@ type backend interface {
 	// queues reports whether handed datagrams wait in a FIFO of the backend's,
 	// before stream data, so that the session must not hand over too many.
 	queues() bool
+	// prompt reports whether sendDatagram blocks for no other reason than that the
+	// FIFO is full.
+	prompt() bool
 	// stats is cheap: the writer calls it for each packet.
 	stats() linkStats
 	protocol() string

@@ -198,6 +198,7 @@ func (p *pipeLink) acceptBidi(ctx context.Context) (bidiStream, error) {
 }
 
 func (p *pipeLink) queues() bool { return false }
+func (p *pipeLink) prompt() bool { return false }
 
 func (p *pipeLink) stats() linkStats {
 	return linkStats{

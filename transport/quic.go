@@ -58,6 +58,7 @@ type quicLink struct {
 
 func (l *quicLink) protocol() string { return "quic" }
 func (l *quicLink) queues() bool     { return true }
+func (l *quicLink) prompt() bool     { return true }
 
 func (l *quicLink) localAddr() net.Addr {
 	if l.paths != nil {

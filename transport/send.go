@@ -114,12 +114,12 @@ func (s *session) enqueue(list *fifo) error {
 	return nil
 }
 
-// writeNow writes what is in the queue, if the backend does not block, which it does
-// not behind a gate: that saves the switch to another goroutine for each datagram. It
-// is called when the writer sleeps; what is not soon done is left to it.
+// writeNow writes what is in the queue, if the backend does not block, which one that
+// is prompt does not behind a gate: that saves the switch to another goroutine for each
+// datagram. It is called when the writer sleeps; what is not soon done is left to it.
 func (s *session) writeNow() {
 	const soon = 4 // datagrams
-	if s.gate == nil || !s.writing.TryLock() {
+	if s.gate == nil || !s.link.prompt() || !s.writing.TryLock() {
 		s.wakeWriter()
 		return
 	}

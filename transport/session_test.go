@@ -82,6 +82,7 @@ func (f *fakeLink) openBidi(context.Context) (bidiStream, error)       { panic("
 func (f *fakeLink) acceptBidi(ctx context.Context) (bidiStream, error) { return nil, f.wait(ctx) }
 func (f *fakeLink) wait(ctx context.Context) error                     { <-ctx.Done(); return ctx.Err() }
 func (f *fakeLink) queues() bool                                       { return f.gated }
+func (f *fakeLink) prompt() bool                                       { return f.gated }
 func (f *fakeLink) stats() linkStats {
 	return linkStats{packetsSent: f.sent.Load(), bytesSent: f.bytes.Load(), packetsReceived: f.heard.Load(), cwnd: 40960, rtt: time.Millisecond, minRTT: time.Millisecond}
 }

@@ -65,7 +65,7 @@ type wtLink struct {
 	connect *http3.Stream
 
 	// paced: the peer is no browser. burst counts the datagrams sent since
-	// burstStart; they are the writer's alone.
+	// burstStart; they belong to who writes.
 	paced      bool
 	burst      int
 	burstStart time.Time
@@ -83,6 +83,7 @@ func newWTLink(conn *quic.Conn, sess *webtransport.Session, p *paths) *wtLink {
 
 func (l *wtLink) protocol() string { return "webtransport" }
 func (l *wtLink) queues() bool     { return true }
+func (l *wtLink) prompt() bool     { return !l.paced }
 func (l *wtLink) stats() linkStats { return quicStats(l.conn) }
 
 func (l *wtLink) localAddr() net.Addr {

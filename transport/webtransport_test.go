@@ -431,3 +431,30 @@ func TestWebTransportSurvivesRebind(t *testing.T) {
 		}
 	})
 }
+
+// A peer that is no browser is sent datagrams in bursts with pauses, for which no
+// sender waits.
+func TestWebTransportSendNeverWaitsForPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWTWorld(t, simnet.Link{Delay: time.Millisecond})
+		defer w.close()
+		client, server := w.dial(w.dialer(), wtURL)
+		got := 0
+		client.HandleFlow(1, func([]byte, time.Time) { got++ })
+		client.Control().Write([]byte("hello"))
+		time.Sleep(time.Second)
+		start := time.Now()
+		for range 5 * maxBurst {
+			server.Send(Packet{Flow: 1, Payload: rtpPacket(52, 1)})
+			synctest.Wait()
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("they were waited with for %v", took)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got != 5*maxBurst {
+			t.Errorf("%d of %d came", got, 5*maxBurst)
+		}
+	})
+}

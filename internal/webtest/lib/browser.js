@@ -42,7 +42,11 @@ export async function launchTabs() {
   const program = spawn(executablePath, ["--headless", "--remote-debugging-port=0", `--user-data-dir=${home}`, "--no-first-run", ...flags, "about:blank"], { stdio: ["ignore", "ignore", "pipe"] });
   const close = async () => {
     if (program.exitCode === null && program.signalCode === null && program.kill()) await once(program, "exit");
-    rmSync(home, { recursive: true, force: true, maxRetries: 20 });
+    try { // its helpers may outlive it, and write
+      rmSync(home, { recursive: true, force: true, maxRetries: 10 });
+    } catch (e) {
+      console.error(`${home} is left: ${e}`);
+    }
   };
   try {
     const address = await new Promise((resolve, reject) => {

@@ -32,7 +32,7 @@ WITHOUT_RACE = Alloc|IsSmall|Conformance|BadPlugins|BadNetwork|Lines?Up
 
 # Opus in Go is not instrumented: it, too, only calculates. `make lint` vets.
 # Each benchmark runs once, lest it rot, but for those that are long and much like
-# others or tests (BadReceivers is bench/load's TestRun/bad, twice); of none is more
+# others or tests (BadReceivers is bench/load's TestRun/bad); of none is more
 # asked than that it works. Packages without any are not linked for it.
 test: deps
 	$(GO) test -race -vet=off -shuffle=on -gcflags=github.com/pion/opus/...=-race=false $$($(GO) list ./... | grep -vE '/(codec|effects)(/|$$)')
